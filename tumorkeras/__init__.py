@@ -1,0 +1,81 @@
+"""tumorkeras: from a folder of medical images to a served tumour detector, on Keras.
+
+The public names are loaded when they are first used, so that ``import tumorkeras`` starts no TensorFlow.
+
+Examples
+--------
+>>> import tumorkeras
+>>> tumorkeras.simulate_motility("random_walk", n=2, frames=5, seed=0).shape
+(2, 5, 2)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tumorkeras import plots as plots
+    from tumorkeras.comparison import compare as compare
+    from tumorkeras.data.mimic import mimic_motility as mimic_motility
+    from tumorkeras.data.samples import load_samples as load_samples
+    from tumorkeras.data.simulate import simulate_motility as simulate_motility
+    from tumorkeras.models.autoencoder import build_autoencoder as build_autoencoder
+    from tumorkeras.models.autoencoder import encoder_of as encoder_of
+    from tumorkeras.models.classifier import build_classifier as build_classifier
+    from tumorkeras.models.receptive_field import receptive_field as receptive_field
+    from tumorkeras.scoring.local import score as score
+    from tumorkeras.serving.export import export as export
+    from tumorkeras.serving.verify import verify_export as verify_export
+    from tumorkeras.spec import DataSpec as DataSpec
+    from tumorkeras.training import load as load
+    from tumorkeras.training.train import train as train
+    from tumorkeras.workflow import run as run
+
+    __version__: str
+
+# A public function is never called as a module of the package: importing that module would put it in the
+# function's place (so `compare` lives in comparison.py and `run` in workflow.py).
+_HOMES = {
+    "DataSpec": "spec",
+    "build_autoencoder": "models.autoencoder",
+    "build_classifier": "models.classifier",
+    "compare": "comparison",
+    "encoder_of": "models.autoencoder",
+    "export": "serving.export",
+    "load": "training",
+    "load_samples": "data.samples",
+    "mimic_motility": "data.mimic",
+    "plots": "plots",
+    "receptive_field": "models.receptive_field",
+    "run": "workflow",
+    "score": "scoring.local",
+    "simulate_motility": "data.simulate",
+    "train": "training.train",
+    "verify_export": "serving.verify",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = import_module(f"{__name__}.{_HOMES[name]}")
+    value = home if name == _HOMES[name] else getattr(home, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})
+
+
+def _version() -> str:
+    try:
+        return version(__name__)
+    except PackageNotFoundError:  # a checkout that is not installed
+        return "0+unknown"

@@ -1,0 +1,60 @@
+"""The errors that users see: every fault of one kind at once, in words that say how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class TumorKerasError(ValueError):
+    """A fault in what the user gave; the command line turns it into exit status 1.
+
+    Parameters
+    ----------
+    heading : str
+        What was being read or done, with the file's name where there is one.
+    faults : sequence of str, optional
+        One line a fault: the field or row, what was found, what was expected.
+
+    Examples
+    --------
+    >>> error = TumorKerasError("spec.yaml", ["training.epochs: -3 is not a positive integer"])
+    >>> print(error)
+    spec.yaml: training.epochs: -3 is not a positive integer
+    """
+
+    def __init__(self, heading: str, faults: Sequence[str] = ()) -> None:
+        self.heading = heading
+        self.faults = list(faults)
+        super().__init__(self._message())
+
+    def _message(self) -> str:
+        if not self.faults:
+            return self.heading
+        if len(self.faults) == 1:
+            return f"{self.heading}: {self.faults[0]}"
+        lines = "\n".join(f"  - {fault}" for fault in self.faults)
+        return f"{self.heading}: {len(self.faults)} faults\n{lines}"
+
+
+class SpecError(TumorKerasError):
+    """A data spec that cannot be read or does not say what it must."""
+
+
+class DataError(TumorKerasError):
+    """Data files that are missing, broken or do not fit the spec."""
+
+
+class ModelError(TumorKerasError):
+    """A model, model folder or export that is missing, broken or does not fit the call."""
+
+
+class MissingExtraError(ImportError):
+    """An optional dependency that is not installed; the message holds the line that installs it."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        self.package = package
+        self.extra = extra
+        super().__init__(f"{package} is not installed; install it with: pip install 'tumorkeras[{extra}]'")
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        return type(self), (self.package, self.extra)

@@ -1,0 +1,262 @@
+"""DataSpec: what ``data_spec.yaml`` may say, checked before any work begins."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
+
+from tumorkeras.errors import SpecError
+from tumorkeras.spec_faults import describe_faults
+from tumorkeras.spec_file import read_mapping
+from tumorkeras.spec_sections import (
+    AutoencoderSection,
+    ClassifierSection,
+    Clinical,
+    Comparison,
+    ImageFolderSource,
+    Input,
+    NpzSource,
+    PreprocessingStep,
+    Rendering,
+    Section,
+    SimulationSource,
+    Source,
+    Splits,
+    TracksSource,
+    Training,
+)
+from tumorkeras.spec_types import Activation, DataPath, Distinct, Method, MotionKind, Part, Task
+
+__all__ = [
+    "Activation",
+    "DataPath",
+    "DataSpec",
+    "ImageFolderSource",
+    "Input",
+    "Method",
+    "MotionKind",
+    "NpzSource",
+    "Part",
+    "Section",
+    "SimulationSource",
+    "TracksSource",
+    "Training",
+]
+
+VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)\}|(?P<plain>\w+))")
+
+
+class DataSpec(Section):
+    """What a data set is and what is to be made of it, as read from ``data_spec.yaml``.
+
+    Parameters
+    ----------
+    name : str
+        Used for the model folders and the exports: letters, digits, ``_``, ``-`` and ``.``.
+    source : SimulationSource, TracksSource, NpzSource or ImageFolderSource
+        Where the samples come from; told apart by ``kind``.
+    input : Input
+        Shape and spacing of what the models read.
+    classes : list of str, optional
+        Names of the classes; their order gives the class ids from 0. By default the order of the source.
+    tasks, splits, rendering, preprocessing, autoencoder, classifier, training, comparison, clinical
+        The other fields and sections, each with defaults that work; ``data_spec.yaml`` explains every field.
+
+    Raises
+    ------
+    SpecError
+        From :meth:`from_yaml` and :meth:`from_dict`, with every fault and its path in the file.
+
+    Examples
+    --------
+    >>> spec = DataSpec.from_dict({"name": "motion", "source": {"kind": "simulation"},
+    ...                            "input": {"shape": [101, 48, 48, 1]}})
+    >>> spec.training.epochs
+    20
+    >>> DataSpec.from_dict(spec.to_dict()) == spec
+    True
+    >>> DataSpec.from_dict({**spec.to_dict(), "training": {"epochs": -3}})
+    Traceback (most recent call last):
+    tumorkeras.errors.SpecError: spec: training.epochs: -3 is not a positive integer
+    """
+
+    name: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+            json_schema_extra={"x-words": "a name of letters, digits, '_', '-' and '.'"},
+        ),
+    ]
+    """Used for the model folders and the exports."""
+    description: str = ""
+    """Free text, carried into the reports."""
+    tasks: Annotated[list[Task], Field(min_length=1), Distinct] = Field(["autoencode", "classify"])
+    """What is to be learnt."""
+    source: Source
+    """Where the samples come from; told apart by kind."""
+    input: Input
+    """Shape and spacing of what the models read."""
+    classes: Annotated[list[str], Field(min_length=1), Distinct] | None = None
+    """Names of the classes, in the order of their ids from 0; null takes the order of the source."""
+    splits: Splits = Splits()
+    """Which samples train, which stop the training, which are kept for the last reading."""
+    rendering: Rendering = Rendering()
+    """How tracks become volumes."""
+    preprocessing: list[PreprocessingStep] = Field([])
+    """Layers at the entrance of every model, in this order."""
+    autoencoder: AutoencoderSection = AutoencoderSection()
+    """The autoencoder."""
+    classifier: ClassifierSection = ClassifierSection()
+    """The classifier."""
+    training: Training = Training()
+    """How models are fitted."""
+    comparison: Comparison = Comparison()
+    """The rows of the comparison table."""
+    clinical: Clinical | None = None
+    """A clinical table, for the description of the cohort."""
+
+    _folder: Path = PrivateAttr(default_factory=Path)
+
+    @model_validator(mode="after")
+    def _sections_fit(self) -> Self:
+        faults = [*self._shape_faults(), *self._class_faults(), *self._split_faults()]
+        if faults:
+            raise ValueError("\n".join(faults))
+        return self
+
+    def _shape_faults(self) -> Iterator[str]:
+        source, shape = self.source, self.input.shape
+        axes = ["height", "width", "channels"]
+        if not isinstance(source, ImageFolderSource):
+            axes = ["depth", *axes]
+        if len(shape) != len(axes):
+            yield f"input.shape: {shape} is not {len(axes)} axes, as {source.kind} gives: {', '.join(axes)}"
+        elif isinstance(source, SimulationSource | TracksSource):
+            if source.frames not in (None, shape[0]):
+                yield f"input.shape[0]: {shape[0]} is not source.frames, which is {source.frames}"
+            if shape[3] != 1:
+                yield f"input.shape[3]: {shape[3]} is not 1, the channels of a rendered track"
+
+    def _class_faults(self) -> Iterator[str]:
+        known: list[str] | None = None
+        if isinstance(self.source, SimulationSource):
+            known = list(self.source.motions)
+        elif isinstance(self.source, TracksSource) and self.source.pairs:
+            known = list(self.source.pairs)
+        classes = self.classes or known
+        if known and classes and set(classes) != set(known):
+            yield f"classes: {', '.join(classes)} are not the classes of the source: {', '.join(known)}"
+        if "classify" in self.tasks and classes and len(classes) < 2:
+            yield f"tasks: classify needs at least 2 classes, found {classes[0]} alone"
+
+    def _split_faults(self) -> Iterator[str]:
+        kind, splits = self.source.kind, self.splits
+        if splits.given is not None and kind != "npz":
+            yield f"splits.given: {kind} has no parts of its own; only npz has"
+        if splits.group is not None and kind in ("simulation", "tracks"):
+            yield f"splits.group: {kind} has no table with columns; groups of tracks go into source.groups"
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths of this spec start from."""
+        return self._folder
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], folder: str | Path = ".", name: str = "spec") -> Self:
+        """Make a spec of plain values; relative paths start at ``folder``, faults are headed by ``name``."""
+        try:
+            spec = cls.model_validate(values)
+        except ValidationError as error:
+            raise SpecError(name, describe_faults(error, cls)) from None
+        spec._folder = Path(folder)
+        return spec
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> Self:
+        """Read a spec from a YAML (or JSON) file; relative paths start at the file's folder."""
+        return cls.from_dict(read_mapping(path), folder=Path(path).parent, name=str(path))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain Python values, as JSON has them."""
+        return self.model_dump(mode="json")
+
+    def to_json(self) -> str:
+        """JSON text that :meth:`from_yaml` reads back."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+
+    def to_yaml(self) -> str:
+        """YAML text that :meth:`from_yaml` reads back."""
+        return _dump(self.to_dict())
+
+    def save(self, path: str | Path) -> Path:
+        """Write the spec as YAML; relative paths are rewritten so that they stay right from there."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(_dump(self._moved(self.model_dump(), path.parent)), encoding="utf-8")
+        return path
+
+    def _moved(self, value: Any, folder: Path) -> Any:
+        if isinstance(value, dict):
+            return {key: self._moved(item, folder) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._moved(item, folder) for item in value]
+        if not isinstance(value, DataPath):
+            return value
+        if value.startswith(("$", "~")) or Path(value).is_absolute():
+            return str(value)
+        # realpath: `..` through a linked folder would lead elsewhere than it reads
+        moved = os.path.relpath(os.path.join(os.path.realpath(self.folder), value), os.path.realpath(folder))
+        return Path(moved).as_posix()
+
+    def paths(self) -> dict[str, str]:
+        """Every path that the spec names, by its field: ``{"source.path": "images"}``."""
+        return dict(_paths(self.model_dump()))
+
+    def resolve(self, given: str) -> Path:
+        """Fill in ``${VARIABLES}`` and start at the spec's folder: the file that a path of this spec means.
+
+        Raises
+        ------
+        SpecError
+            If an environment variable in the path is not set; all such paths of the spec are named at once.
+        """
+        if _unset(given):
+            needy = {field: path for field, path in self.paths().items() if _unset(path)} or {"path": given}
+            faults = [
+                f"{field}: {path} needs the environment variable {', '.join(_unset(path))}, which is not set"
+                for field, path in needy.items()
+            ]
+            raise SpecError(f"spec {self.name}", faults)
+        filled = VARIABLE.sub(lambda match: os.environ[match["braced"] or match["plain"]], given)
+        return self.folder / os.path.expanduser(filled)
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """JSON Schema of ``data_spec.yaml``, for editors that complete and check while typing."""
+        schema = cls.model_json_schema()
+        schema["description"] = schema["description"].partition("\n")[0]
+        return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _dump(values: dict[str, Any]) -> str:
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+
+def _paths(value: Any, field: str = "") -> Iterator[tuple[str, DataPath]]:
+    if isinstance(value, DataPath):
+        yield field, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _paths(item, f"{field}.{key}" if field else key)
+
+
+def _unset(path: str) -> list[str]:
+    names = [match["braced"] or match["plain"] for match in VARIABLE.finditer(path)]
+    return [name for name in names if name not in os.environ]

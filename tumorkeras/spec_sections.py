@@ -1,0 +1,367 @@
+"""The sections of ``data_spec.yaml``, a class each; :class:`tumorkeras.DataSpec` puts them together.
+
+The line under a field is its description in the JSON Schema, which editors show while one types.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tumorkeras.spec_types import (
+    Activation,
+    AtLeastTwo,
+    Augmentation,
+    DataPath,
+    Distinct,
+    Fraction,
+    Method,
+    MotionKind,
+    NonNegativeFloat,
+    Number,
+    NumbersOnly,
+    Odd,
+    OpenFraction,
+    Part,
+    PositiveFloat,
+    PositiveFraction,
+    PositiveInt,
+    Seed,
+)
+
+
+class Section(BaseModel):
+    """A part of the spec: unknown fields are refused, values are fixed once read."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
+
+
+class SimulationSource(Section):
+    """Tracks simulated by :func:`tumorkeras.simulate_motility`, one class a kind of motion."""
+
+    kind: Literal["simulation"] = "simulation"
+    """Tells this source from the others."""
+    motions: Annotated[list[MotionKind], Field(min_length=1), Distinct] = [
+        "random_walk",
+        "levy_flight",
+        "fractional_brownian",
+    ]
+    """The kinds of motion, each a class."""
+    samples_per_class: PositiveInt = 300
+    """Tracks simulated a kind."""
+    frames: AtLeastTwo = 101
+    """Positions a track; equal to the depth, input.shape[0]."""
+    hurst: OpenFraction = 0.7
+    """Hurst exponent of the fractional Brownian motion: above 0.5 persistent, below it turning back."""
+    alpha: Annotated[float, Field(gt=1, le=2), NumbersOnly] = 1.5
+    """Exponent of the Levy flight's step lengths: the smaller, the longer the rare steps."""
+    mean_step: PositiveFloat = 5.0
+    """Mean step of every kind, in input.units a frame."""
+    seed: Seed = 0
+    """Seed of the simulation."""
+
+
+class TrackPair(Section):
+    """Two matrices without header, a row a cell and a column a frame."""
+
+    x: DataPath
+    """CSV of the x positions."""
+    y: DataPath
+    """CSV of the y positions, row by row the cells of x."""
+
+
+class TrackTable(Section):
+    """One CSV in long form: a row a cell and frame."""
+
+    path: DataPath
+    """The CSV file, with a header."""
+    class_column: str = "class"
+    """Column with the class of the cell."""
+    track_column: str = "track"
+    """Column with the cell's name."""
+    time_column: str = "t"
+    """Column with the time or frame number."""
+    x_column: str = "x"
+    """Column with the x position."""
+    y_column: str = "y"
+    """Column with the y position."""
+
+
+class TrackGroups(Section):
+    """A CSV that names the group (experiment, patient) of each track."""
+
+    path: DataPath
+    """The CSV file, with a header."""
+    file_column: str = "file"
+    """Column with the class name, as under pairs or in table."""
+    row_column: str = "row"
+    """Column with the row in the paired files, from 0, or the track's name in table."""
+    group_column: str = "experiment"
+    """Column with the group."""
+
+
+class TracksSource(Section):
+    """Positions of cells over time, read from paired matrices or from a long table."""
+
+    kind: Literal["tracks"] = "tracks"
+    """Tells this source from the others."""
+    pairs: dict[str, TrackPair] | None = None
+    """A pair of matrices a class, by the class's name; either pairs or table is given."""
+    table: TrackTable | None = None
+    """One long CSV with all classes; either pairs or table is given."""
+    groups: TrackGroups | None = None
+    """Which tracks belong together, so that no group is split between parts."""
+    frames: AtLeastTwo | None = None
+    """First frames that are kept; shorter tracks are left out; null takes the length of the shortest."""
+    samples_per_class: PositiveInt | None = None
+    """Tracks drawn a class; null takes all."""
+    seed: Seed = 0
+    """Seed of the draw."""
+
+    @model_validator(mode="after")
+    def _one_layout(self) -> Self:
+        if (self.pairs is None) == (self.table is None):
+            raise ValueError("give either pairs (X and Y matrices a class) or table (one long CSV)")
+        if self.pairs is not None and not self.pairs:
+            raise ValueError("pairs names no class")
+        return self
+
+
+class NpzSource(Section):
+    """Volumes in one ``.npz`` file with the keys ``{part}_images`` and ``{part}_labels``."""
+
+    kind: Literal["npz"] = "npz"
+    """Tells this source from the others."""
+    path: DataPath
+    """The .npz file."""
+    table: DataPath | None = None
+    """CSV with a row a volume, for groups and sizes; with a column split, in the order of each part."""
+
+
+class ImageFolderSource(Section):
+    """A folder a class, each with PNG, JPEG or TIFF images, letterboxed to the input's height and width."""
+
+    kind: Literal["image_folder"] = "image_folder"
+    """Tells this source from the others."""
+    path: DataPath
+    """The folder that holds the class folders."""
+
+
+Source = Annotated[
+    SimulationSource | TracksSource | NpzSource | ImageFolderSource, Field(discriminator="kind")
+]
+
+
+class Input(Section):
+    """The array that a model reads: (height, width, channels) or (depth, height, width, channels)."""
+
+    shape: Annotated[list[PositiveInt], Field(min_length=3, max_length=4)]
+    """Depth (z or time) for volumes, then height, width and channels."""
+    spacing: Annotated[list[PositiveFloat], Field(min_length=2, max_length=3)] | None = None
+    """Size of one step along each axis of shape but channels, in units; 1 by default."""
+    units: str = "pixels"
+    """Unit of spacing and of positions."""
+
+    @model_validator(mode="after")
+    def _spacing_fits_shape(self) -> Self:
+        if self.spacing is not None and len(self.spacing) != len(self.shape) - 1:
+            raise ValueError(
+                f"spacing has {len(self.spacing)} values, "
+                f"but shape has {len(self.shape) - 1} axes beside channels"
+            )
+        return self
+
+
+class Rendering(Section):
+    """How tracks become volumes: the marker, its brightness, and what leaves the volume."""
+
+    marker: Literal["gaussian", "disk"] = "gaussian"
+    """Shape of the spot that marks the cell."""
+    size: PositiveFloat = 1.0
+    """Standard deviation of the Gaussian or radius of the disk, in pixels of the volume."""
+    amplitude: Literal["constant", "speed"] = "constant"
+    """Brightness: the same everywhere, or 1 + log2(1 + speed / reference_speed)."""
+    reference_speed: PositiveFloat = 1.0
+    """Speed, in input.units a frame, at which the brightness is 2."""
+    center: Literal["start", "mean", "extent"] = "extent"
+    """The point of a track that lies in the middle: first position, mean, or middle of the bounding box."""
+    outside: Literal["clip", "drop"] = "clip"
+    """A track that leaves the frame is held at its border or dropped."""
+    normalise_scale: bool = False
+    """Divide each track by its mean step, so that speed alone does not tell the classes."""
+
+
+class GivenSplit(Section):
+    """Lists of sample ids, one id a line, for parts that are fixed by files."""
+
+    train: DataPath | None = None
+    """Text file with the ids that train."""
+    val: DataPath | None = None
+    """Text file with the ids that stop the training."""
+    test: DataPath | None = None
+    """Text file with the ids kept for the last reading."""
+
+
+class SplitFractions(Section):
+    """Shares of the samples (of the groups, where there is a group column)."""
+
+    train: PositiveFraction = 0.7
+    """Share that trains."""
+    val: Fraction = 0.15
+    """Share that stops the training."""
+    test: Fraction = 0.15
+    """Share kept for the last reading."""
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> Self:
+        total = self.train + self.val + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"train + val + test is {total:g}, not 1")
+        return self
+
+
+class Splits(Section):
+    """Which samples train, which stop the training, which are kept for the last reading."""
+
+    fractions: SplitFractions = SplitFractions()
+    """Shares of the parts that neither files nor given fixes."""
+    files: GivenSplit | None = None
+    """Lists of sample ids, which fix every part."""
+    given: dict[str, Part] | None = None
+    """What each part of the npz file becomes; null mixes its parts and splits anew."""
+    group: str | None = None
+    """Column of the source's table; samples with the same value stay in the same part and fold."""
+    folds: AtLeastTwo = 5
+    """Folds of the cross-validation in the comparison."""
+    seed: Seed = 0
+    """Seed of the random split."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if self.files is not None and self.given is not None:
+            raise ValueError(
+                "give files (lists of ids) or given (what the parts of the npz file become), not both"
+            )
+        return self
+
+
+class Rescale(Section):
+    """``x * scale + offset``."""
+
+    step: Literal["rescale"] = "rescale"
+    """Tells this step from the others."""
+    scale: Number = 1 / 255
+    """Factor; the default turns 8-bit values into 0 to 1."""
+    offset: Number = 0.0
+    """Added after the factor."""
+
+
+class Standardize(Section):
+    """Zero mean and unit variance, each sample by itself."""
+
+    step: Literal["standardize"] = "standardize"
+    """Tells this step from the others."""
+
+
+class LeeFilter(Section):
+    """The Lee speckle filter over a square (cubic) window of ``size`` pixels."""
+
+    step: Literal["lee_filter"] = "lee_filter"
+    """Tells this step from the others."""
+    size: Annotated[int, Field(ge=3), NumbersOnly, Odd] = 5
+    """Side of the window in pixels, odd."""
+
+
+PreprocessingStep = Annotated[Rescale | Standardize | LeeFilter, Field(discriminator="step")]
+
+
+class AutoencoderSection(Section):
+    """The arguments of :func:`tumorkeras.build_autoencoder`."""
+
+    filters: Annotated[list[PositiveInt], Field(min_length=1)] = [8, 16, 32]
+    """Filters of each convolution of the encoder; the decoder mirrors them."""
+    bottleneck: PositiveInt | None = 64
+    """Length of the code; null leaves the code a feature map."""
+    tied: bool = True
+    """The decoder uses the transposed kernels of the encoder."""
+    activation: Activation = "relu"
+    """Activation of the hidden layers."""
+    padding: Literal["same", "valid"] = "same"
+    """Padding of the convolutions."""
+    weight_decay: NonNegativeFloat = 0.0
+    """Lambda of the L2 penalty on the kernels."""
+    sparsity: NonNegativeFloat = 0.0
+    """Weight of the penalty on the code's activity."""
+    noise: NonNegativeFloat = 0.0
+    """Standard deviation of the noise added in training (denoising)."""
+    epochs: PositiveInt | None = None
+    """Most epochs of the autoencoder; null takes training.epochs."""
+
+
+class ClassifierSection(Section):
+    """The arguments of :func:`tumorkeras.build_classifier`."""
+
+    filters: Annotated[list[PositiveInt], Field(min_length=1)] = [8, 16, 32]
+    """Filters of each convolution."""
+    dense: Annotated[list[PositiveInt], Field(min_length=1)] = [64, 32]
+    """Units of each dense layer of the head."""
+    dropout: Annotated[float, Field(ge=0, lt=1), NumbersOnly] = 0.3
+    """Share of units dropped after each dense layer in training."""
+    activation: Activation = "relu"
+    """Activation of the hidden layers."""
+    padding: Literal["same", "valid"] = "same"
+    """Padding of the convolutions."""
+    weight_decay: NonNegativeFloat = 0.0
+    """Weight of the L2 penalty on the kernels."""
+    pretraining: Literal["none", "autoencoder"] = "autoencoder"
+    """Where the first weights of the convolutions come from."""
+
+
+class Training(Section):
+    """How models are fitted."""
+
+    epochs: PositiveInt = 20
+    """Most passes over the training part."""
+    batch_size: PositiveInt = 32
+    """Samples a step."""
+    learning_rate: PositiveFloat = 1e-3
+    """First learning rate of the optimizer."""
+    patience: PositiveInt = 5
+    """Epochs without a better validation loss after which training stops."""
+    augment: Annotated[list[Augmentation], Distinct] = ["flip", "rotate"]
+    """Random changes of the training samples."""
+    class_weights: bool = True
+    """Weigh rare classes up."""
+    seed: Seed = 0
+    """Seed of the weights, the order and the augmentation."""
+
+
+class Comparison(Section):
+    """The rows of the comparison table; its folds are ``splits.folds``."""
+
+    methods: Annotated[list[Method], Field(min_length=1), Distinct] = [
+        "majority",
+        "trivial",
+        "svm_linear",
+        "svm_poly",
+        "ann",
+        "cnn",
+        "autoencoder_cnn",
+    ]
+    """The methods, a row each."""
+
+
+class Clinical(Section):
+    """A table with a row a patient, told apart by ``id_column``."""
+
+    path: DataPath
+    """The CSV file, with a header."""
+    id_column: str
+    """Column with the patient's id."""
