@@ -1,0 +1,1 @@
+"""Files and simulations to arrays."""
