@@ -1,0 +1,1 @@
+"""Features of motion and of networks: extraction, selection, clustering."""
