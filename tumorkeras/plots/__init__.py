@@ -1,0 +1,22 @@
+"""Figures of data, training and results: data first, `ax` optional, Matplotlib axes back.
+
+Matplotlib is loaded by the first plot, not by the import. Without `ax` a plot makes its own figure.
+"""
+
+from tumorkeras.plots.images import reconstructions, tracks, volume_montage, volume_projection
+from tumorkeras.plots.learning import embedding, learning_curves
+from tumorkeras.plots.results import comparison, confusion, roc
+from tumorkeras.plots.style import to_png
+
+__all__ = [
+    "comparison",
+    "confusion",
+    "embedding",
+    "learning_curves",
+    "reconstructions",
+    "roc",
+    "to_png",
+    "tracks",
+    "volume_montage",
+    "volume_projection",
+]
