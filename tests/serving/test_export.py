@@ -1,0 +1,276 @@
+"""Exports: what is in them, who can load them, and what a failure leaves."""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from tumorkeras.errors import ModelError
+from tumorkeras.serving import ExportReport, export, verify_export
+from tumorkeras.serving.signatures import endpoints
+from tumorkeras.spec import DataSpec
+from tumorkeras.training.folder import TrainedModel, save_model
+
+SHAPE = (4, 6, 6, 1)
+
+# What a server has: TensorFlow, and nothing of Keras or of this package.
+ALONE = """
+import json, sys
+for name in ("keras", "tf_keras", "keras_cv", "tumorkeras"):
+    sys.modules[name] = None
+import numpy as np, tensorflow as tf
+loaded = tf.saved_model.load(sys.argv[1])
+given = tf.constant(np.linspace(0, 1, 5 * 144, dtype="float32").reshape(5, 4, 6, 6, 1))
+answer = {name: {key: value.numpy().tolist() for key, value in signature(inputs=given).items()}
+          for name, signature in loaded.signatures.items()}
+print(json.dumps(answer))
+"""
+
+
+def classifier(seed=0, classes=2):
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input(SHAPE)
+    hidden = keras.layers.Conv3D(3, 3, padding="same", name="conv_1")(inputs)
+    hidden = keras.layers.BatchNormalization()(hidden)
+    hidden = keras.layers.Dropout(0.5)(hidden)
+    features = keras.layers.GlobalAveragePooling3D(name="features")(hidden)
+    return keras.Model(
+        inputs,
+        keras.layers.Dense(classes, activation="softmax", name="probabilities")(features),
+        name="cells",
+    )
+
+
+def autoencoder():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input(SHAPE)
+    target = keras.layers.Identity(name="target")(keras.layers.Rescaling(2.0, offset=-1.0)(inputs))
+    noisy = keras.layers.GaussianNoise(0.5)(target)
+    features = keras.layers.Dense(5, name="features")(keras.layers.Flatten()(noisy))
+    decoded = keras.layers.Dense(144)(features)
+    return keras.Model(inputs, keras.layers.Reshape(SHAPE, name="reconstruction")(decoded), name="coder")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "motion-model"
+    source = {"kind": "npz", "path": "../data/volumes.npz"}
+    values = {"name": "motion", "source": source, "input": {"shape": list(SHAPE)}}
+    spec = DataSpec.from_dict(values, folder=folder)
+    card = {"kind": "classifier", "classes": ["still", "müde"], "seed": 3}
+    found = TrainedModel(classifier(), spec, card, pd.DataFrame({"epoch": [0]}), folder)
+    save_model(found, folder)
+    return found
+
+
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory):
+    return export(trained, tmp_path_factory.mktemp("exports"))
+
+
+@pytest.fixture
+def unchecked(monkeypatch):
+    """Leave out the process of the check, where it is not what is tested."""
+    module = importlib.import_module("tumorkeras.serving.export")
+    monkeypatch.setattr(module, "verify_export", lambda path, *_: ExportReport(str(path)))
+    return module
+
+
+def test_export_runs_with_tensorflow_alone(trained, exported):
+    command = [sys.executable, "-P", "-c", ALONE, str(exported)]
+    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run(command, env=quiet, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    given = np.linspace(0, 1, 5 * 144, dtype="float32").reshape(5, *SHAPE)
+    probabilities = trained.model(given, training=False).numpy()
+    embedding = keras.Model(trained.model.inputs[0], trained.model.get_layer("features").output)
+    assert set(answer) == {"serving_default", "features"}
+    np.testing.assert_allclose(answer["serving_default"]["probabilities"], probabilities, atol=1e-6)
+    assert answer["serving_default"]["class_id"] == probabilities.argmax(1).tolist()
+    np.testing.assert_allclose(answer["features"]["features"], embedding(given), atol=1e-6)
+
+
+def test_folder_holds_what_belongs_to_the_model(trained, exported):
+    assert exported.parts[-2:] == ("motion-model", "1")
+    assert [path.name for path in exported.parent.parent.iterdir()] == ["motion-model"]
+    assert [path.name for path in exported.parent.iterdir()] == ["1"]
+    extra = exported / "assets.extra"
+    assert json.loads((extra / "classes.json").read_text(encoding="utf-8")) == ["still", "müde"]
+    assert json.loads((extra / "model_card.json").read_text())["seed"] == 3
+    spec = DataSpec.from_yaml(extra / "spec.yaml")
+    meant = spec.resolve(spec.source.path).resolve()
+    assert meant == (trained.folder.parent / "data" / "volumes.npz").resolve()
+    assert len(list((exported / "variables").glob("variables.data-*"))) == 1
+
+
+def test_a_path_is_loaded_as_a_trained_model(trained, unchecked, tmp_path):
+    path = export(str(trained.folder), tmp_path / "of-path")
+    assert path == tmp_path / "of-path" / "motion-model" / "1"
+    assert json.loads((path / "assets.extra" / "classes.json").read_text(encoding="utf-8")) == [
+        "still",
+        "müde",
+    ]
+    in_memory = export(replace(trained, folder=None), tmp_path, name=None)
+    assert in_memory == tmp_path / "motion-classifier" / "1"
+    with pytest.raises(ModelError, match="missing"):
+        export(tmp_path / "missing", tmp_path)
+
+
+def test_autoencoder_measures_the_error_against_the_preprocessed_input(tmp_path):
+    model = autoencoder()
+    samples = np.random.default_rng(1).random((2, *SHAPE)).astype("float32")
+    answer = endpoints(model)["serving_default"](tf.constant(samples))
+    difference = model(samples, training=False).numpy() - (2 * samples - 1)
+    np.testing.assert_allclose(answer["reconstruction_error"], (difference**2).mean((1, 2, 3, 4)), rtol=1e-5)
+    path = export(model, tmp_path / "new" / "folder", version=4, samples=samples)
+    assert path == tmp_path / "new" / "folder" / "coder" / "4"
+    loaded = tf.saved_model.load(str(path))
+    outputs = loaded.signatures["serving_default"].structured_outputs
+    assert {name: spec.shape.as_list() for name, spec in outputs.items()} == {
+        "reconstruction": [None, *SHAPE],
+        "reconstruction_error": [None],
+        "features": [None, 5],
+    }
+
+
+def test_versions_go_up_from_the_largest(unchecked, tmp_path):
+    for name in ("1", "7", "notes", ".12"):
+        (tmp_path / "cells" / name).mkdir(parents=True)
+    model = classifier()
+    assert export(model, tmp_path).name == "8"
+    assert export(model, tmp_path, version=3).name == "3"
+    assert export(model, tmp_path).name == "9"
+    with pytest.raises(ModelError, match="is there already"):
+        export(model, tmp_path, version=3)
+
+
+def test_exporters_at_once_never_mix(unchecked, tmp_path):
+    models = [classifier(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        paths = list(pool.map(lambda model: export(model, tmp_path, name="cells"), models))
+    assert sorted(path.name for path in paths) == ["1", "2", "3", "4"]
+    assert sorted(os.listdir(tmp_path)) == ["cells"]
+    given = np.random.default_rng(0).random((2, *SHAPE)).astype("float32")
+    for model, path in zip(models, paths, strict=True):
+        answer = tf.saved_model.load(str(path)).signatures["serving_default"](inputs=tf.constant(given))
+        np.testing.assert_allclose(answer["probabilities"], model(given, training=False), atol=1e-6)
+
+
+def test_a_version_taken_meanwhile_is_left_alone(unchecked, tmp_path, monkeypatch):
+    def faster(path, *_):
+        (tmp_path / "cells" / "5").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "cells" / "5" / "saved_model.pb").write_bytes(b"theirs")
+        return ExportReport(str(path))
+
+    monkeypatch.setattr(unchecked, "verify_export", faster)
+    with pytest.raises(ModelError, match="another exporter"):
+        export(classifier(), tmp_path, version=5)
+    assert (tmp_path / "cells" / "5" / "saved_model.pb").read_bytes() == b"theirs"
+    assert export(classifier(), tmp_path).name == "6"
+    assert sorted(os.listdir(tmp_path)) == ["cells"]
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class CallsPython(keras.layers.Layer):
+    def call(self, inputs):
+        return tf.ensure_shape(tf.numpy_function(np.tanh, [inputs], tf.float32), (None, *SHAPE))
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class LooksAtNeighbours(keras.layers.Layer):
+    def call(self, inputs):
+        return inputs - tf.reduce_mean(inputs, axis=0, keepdims=True)
+
+
+def classifier_behind(layer):
+    inputs = keras.Input(SHAPE)
+    flat = keras.layers.Flatten(name="features")(layer(inputs))
+    return keras.Model(inputs, keras.layers.Dense(2, activation="softmax", name="probabilities")(flat))
+
+
+@pytest.mark.parametrize(
+    ("layer", "fault"), [(CallsPython, "calls Python"), (LooksAtNeighbours, "batch of 1: 'probabilities' is")]
+)
+def test_an_unfit_export_is_refused_and_leaves_nothing(layer, fault, tmp_path):
+    with pytest.raises(ModelError, match=fault):
+        export(classifier_behind(layer()), tmp_path / "new" / "exports")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_failure_while_writing_leaves_nothing(unchecked, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError("no space left on device")
+
+    (tmp_path / "cells" / "1").mkdir(parents=True)
+    monkeypatch.setattr(unchecked, "_write", full)
+    with pytest.raises(OSError, match="no space"):
+        export(classifier(), tmp_path)
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["cells", "cells/1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        ({"name": "a/b"}, "name: 'a/b'"),
+        ({"name": ".."}, r"name: '\.\.'"),
+        ({"name": ".hidden"}, "name"),
+        ({"version": 0}, "version: 0"),
+        ({"version": True}, "version: True"),
+        ({"version": "2"}, "version: '2'"),
+        ({"samples": np.zeros((3, 4, 6, 6))}, r"samples: shape \(3, 4, 6, 6\)"),
+        ({"samples": np.zeros((0, *SHAPE))}, "n > 0"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, fault, tmp_path):
+    with pytest.raises(ModelError, match=fault):
+        export(classifier(), tmp_path / "exports", **arguments)
+    assert os.listdir(tmp_path) == []
+
+
+def test_both_faults_at_once(tmp_path):
+    with pytest.raises(ModelError, match="2 faults"):
+        export(classifier(), tmp_path, name="a b", version=-1)
+
+
+def test_what_cannot_be_exported_is_refused(trained, tmp_path):
+    inputs = keras.Input(SHAPE)
+    with pytest.raises(ModelError, match="expected one layer, named 'probabilities'"):
+        export(keras.Model(inputs, keras.layers.Flatten(name="flat")(inputs)), tmp_path)
+    with pytest.raises(ModelError, match="no graph yet"):
+        export(keras.Sequential([keras.layers.Dense(2)]), tmp_path)
+    with pytest.raises(ModelError, match="model: dict found"):
+        export({}, tmp_path)
+    with pytest.raises(ModelError, match="2 class names for 3 outputs"):
+        export(replace(trained, model=classifier(classes=3)), tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(ModelError, match="cannot be written"):
+        export(classifier(), tmp_path / "file" / "exports")
+    with pytest.raises(ModelError, match="is a file"):
+        export(classifier(), tmp_path, name="file")
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_verify_passes_a_good_export_and_measures_a_difference(exported):
+    given = np.random.default_rng(2).random((2, *SHAPE)).astype("float32")
+    signature = tf.saved_model.load(str(exported)).signatures["serving_default"]
+    probabilities = signature(inputs=tf.constant(given))["probabilities"].numpy()
+    wrong = {"serving_default": {"probabilities": probabilities + 0.25, "logits": probabilities}}
+    report = verify_export(exported, given, wrong)
+    assert report.largest_difference == pytest.approx(0.25, abs=1e-5)
+    assert not report.ok
+    assert [fault for fault in report.faults if "'probabilities' is 0.25 off" in fault]
+    assert [fault for fault in report.faults if "'logits' is missing" in fault]
+    assert report.signatures["serving_default"]["inputs"] == {
+        "inputs": {"dtype": "float32", "shape": [None, *SHAPE]}
+    }
+    assert json.loads(json.dumps(report.to_dict()))["ok"] is False

@@ -1,0 +1,230 @@
+"""Export: a Keras model becomes ``DIRECTORY/NAME/VERSION``, checked before anyone can load it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tumorkeras.errors import ModelError
+from tumorkeras.serving.signatures import Endpoint, endpoints, input_spec, model_kind
+from tumorkeras.serving.verify import Outputs, synthetic_inputs, verify_export
+from tumorkeras.spec import DataSpec
+
+if TYPE_CHECKING:
+    from tumorkeras.training import TrainedModel
+
+# Not hidden, and nothing that a shell or a URL reads in its own way.
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+_EXTRA = "assets.extra"
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The model with what is known about it."""
+
+    model: keras.Model
+    name: str
+    spec: DataSpec | None = None
+    card: dict[str, Any] | None = None
+    classes: list[str] | None = None
+
+
+def export(
+    model: keras.Model | TrainedModel | str | Path,
+    directory: str | Path,
+    name: str | None = None,
+    version: int | None = None,
+    samples: np.ndarray | None = None,
+) -> Path:
+    """Write a model as a SavedModel that TF Serving loads as it is.
+
+    The export is written to a hidden folder, run in a new process that has TensorFlow alone, held against the
+    model's own answers, and only then renamed into place. A failed export leaves nothing behind.
+
+    Parameters
+    ----------
+    model : keras.Model, trained model, str or Path
+        A functional classifier or autoencoder of this package, what :func:`tumorkeras.load` gave, or the
+        folder of a trained model. From a trained model the class names, the spec and the model card go along,
+        in ``assets.extra``.
+    directory : str or Path
+        Where exports are kept; made if it is not there.
+    name : str, optional
+        Letters, digits, ``_``, ``-`` and ``.``; by default the name of the model's folder, else of the model.
+    version : int, optional
+        Positive; by default one more than the largest that is there.
+    samples : ndarray, optional
+        (n, *input_shape), real inputs for the check; by default four seeded synthetic ones.
+
+    Returns
+    -------
+    Path
+        ``DIRECTORY/NAME/VERSION``. Every signature reads ``inputs``, (batch, *input_shape) float32. Of a
+        classifier, ``serving_default`` gives ``probabilities`` (batch, classes) and ``class_id`` (batch,)
+        int64; of an autoencoder, ``reconstruction``, ``reconstruction_error`` (batch,) and ``features``. The
+        signature ``features`` gives ``features`` (batch, k).
+
+    Raises
+    ------
+    ModelError
+        If an argument is wrong, the version is there already, or the export does not pass
+        :func:`verify_export`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> inputs = keras.Input((8, 8, 1))
+    >>> features = keras.layers.GlobalAveragePooling2D(name="features")(inputs)
+    >>> outputs = keras.layers.Dense(2, activation="softmax", name="probabilities")(features)
+    >>> folder = export(keras.Model(inputs, outputs), tempfile.mkdtemp(), name="cells")
+    >>> folder.parts[-2:]
+    ('cells', '1')
+    """
+    source = _source(model)
+    name = source.name if name is None else name
+    base = _check_arguments(Path(directory), name, version)
+    functions = endpoints(source.model)
+    if source.classes is not None and len(source.classes) != source.model.output_shape[-1]:
+        raise ModelError(
+            f"{name}: {len(source.classes)} class names for {source.model.output_shape[-1]} outputs; "
+            "the model folder's card and model do not belong together"
+        )
+    samples = _samples(source.model, samples)
+    expected = _answers(functions, samples)
+    with _hidden_folder(Path(directory), name) as hidden:
+        draft = hidden / str(version or _next_version(base))
+        _write(source, functions, draft)
+        report = verify_export(draft, samples, expected)
+        if not report.ok:
+            raise ModelError(
+                f"{name}: the export is not fit to be served; nothing was published", report.faults
+            )
+        return _publish(draft, base, version)
+
+
+def _source(model: Any) -> _Source:
+    if isinstance(model, keras.Model):
+        return _Source(model, model.name)
+    if isinstance(model, str | Path):
+        from tumorkeras.training import load  # Nothing else here needs it.
+
+        model = load(model)
+    if not all(hasattr(model, part) for part in ("model", "spec", "card", "folder")):
+        found = type(model).__name__
+        raise ModelError(
+            "export", [f"model: {found} found, expected a keras.Model, a trained model or its folder"]
+        )
+    kind = model_kind(model.model)
+    name = f"{model.spec.name}-{kind}" if model.folder is None else Path(model.folder).name
+    classes = model.card.get("classes") if kind == "classifier" else None
+    return _Source(model.model, name, model.spec, model.card, classes)
+
+
+def _check_arguments(directory: Path, name: str, version: int | None) -> Path:
+    """Give the folder of the name's versions."""
+    faults = []
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        faults.append(f"name: {name!r} found, expected letters, digits, '_', '-' and '.', '.' not first")
+    if version is not None and (not isinstance(version, int) or isinstance(version, bool) or version < 1):
+        faults.append(f"version: {version!r} found, expected a positive integer")
+    if faults:
+        raise ModelError("export", faults)
+    base = directory / name
+    if base.exists() and not base.is_dir():
+        raise ModelError(f"{base}: is a file, expected a folder of versions")
+    if version is not None and (base / str(version)).exists():
+        raise ModelError(f"{base / str(version)}: is there already; take another version or leave it out")
+    return base
+
+
+def _samples(model: keras.Model, samples: np.ndarray | None) -> np.ndarray:
+    shape = model.inputs[0].shape[1:]
+    if samples is None:
+        return synthetic_inputs(shape)
+    samples = np.asarray(samples, dtype=np.float32)
+    fits = samples.ndim == len(shape) + 1 and len(samples) > 0
+    if not fits or not tf.TensorShape(shape).is_compatible_with(samples.shape[1:]):
+        raise ModelError("export", [f"samples: shape {samples.shape} found, expected {('n', *shape)}, n > 0"])
+    return samples
+
+
+def _answers(functions: Mapping[str, Endpoint], samples: np.ndarray) -> Outputs:
+    # On the CPU, as in the check: an accelerator's shorter floats would differ by more than a fault does. The
+    # most probable class of two that are all but equal may differ too; it is checked against the
+    # probabilities instead.
+    with tf.device("CPU:0"):
+        inputs = tf.constant(samples)
+        return {
+            signature: {name: value.numpy() for name, value in function(inputs).items() if name != "class_id"}
+            for signature, function in functions.items()
+        }
+
+
+@contextmanager
+def _hidden_folder(directory: Path, name: str) -> Iterator[Path]:
+    """Give a hidden folder of this call's own; in the end it is gone, as are empty folders made for it."""
+    made = [folder for folder in (directory, *directory.parents) if not folder.exists()]
+    hidden = None
+    try:
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            hidden = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=directory))
+        except OSError as error:
+            raise ModelError(f"{directory}: cannot be written ({error.strerror}); give another") from None
+        yield hidden
+    finally:
+        if hidden is not None:
+            shutil.rmtree(hidden, ignore_errors=True)
+        for folder in made:
+            with suppress(OSError):  # Not empty: the export is in it, or somebody else's.
+                folder.rmdir()
+
+
+def _write(source: _Source, functions: Mapping[str, Endpoint], folder: Path) -> None:
+    archive = keras.export.ExportArchive()
+    archive.track(source.model)
+    for name, function in functions.items():
+        archive.add_endpoint(name, function, input_signature=[input_spec(source.model)])
+    archive.write_out(str(folder), verbose=False)
+    extra = folder / _EXTRA
+    extra.mkdir(exist_ok=True)
+    if source.classes is not None:
+        (extra / "classes.json").write_text(json.dumps(source.classes, ensure_ascii=False), encoding="utf-8")
+    if source.spec is not None:
+        source.spec.save(extra / "spec.yaml")
+    if source.card is not None:
+        text = json.dumps(source.card, indent=2, ensure_ascii=False)
+        (extra / "model_card.json").write_text(text, encoding="utf-8")
+
+
+def _next_version(base: Path) -> int:
+    taken = [int(path.name) for path in base.glob("*") if path.name.isascii() and path.name.isdecimal()]
+    return max(taken, default=0) + 1
+
+
+def _publish(draft: Path, base: Path, version: int | None) -> Path:
+    """Rename a checked export into place; where another exporter was faster, take the next version."""
+    base.mkdir(exist_ok=True)
+    while True:
+        target = base / str(version or _next_version(base))
+        try:
+            draft.rename(target)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+            if version is not None:
+                raise ModelError(f"{target}: another exporter has just published this version") from None
+        else:
+            return target
