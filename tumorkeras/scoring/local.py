@@ -1,0 +1,117 @@
+"""Scoring on one machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from tumorkeras.errors import DataError
+from tumorkeras.scoring.inputs import read_blocks
+from tumorkeras.scoring.predictor import Predictor, load_predictor
+from tumorkeras.scoring.table import predictions_table
+from tumorkeras.spec import DataSpec
+
+
+def score(
+    model: Any,
+    inputs: np.ndarray | str | Path | Iterable[str | Path] | DataSpec,
+    *,
+    batch_size: int = 64,
+    progress: bool = True,
+    split: str | None = None,
+) -> pd.DataFrame:
+    """Score samples with the compiled ``serving_default`` of a model, a row a sample.
+
+    Bad input never ends the job: a file that is missing, broken, pickled or of the wrong shape gives one row
+    that says so, and so does a sample with values that are not finite.
+
+    Parameters
+    ----------
+    model : str, Path or keras.Model
+        An export, ``NAME/VERSION``, or ``NAME`` for its largest version; or a classifier or autoencoder in
+        memory.
+    inputs : ndarray, str, Path, iterable of paths, or DataSpec
+        Samples (n, *input_shape) of any numeric dtype, where one sample may lack its n and the only channel
+        its axis; ``.npy`` and ``.npz`` files of such arrays (of an ``.npz``, every key with three axes or
+        more), folders of such files, searched to the bottom; or a spec.
+    batch_size : int, default 64
+        Samples a call of the model.
+    progress : bool, default True
+        A bar on standard error, where that is a terminal.
+    split : {"train", "val", "test"}, optional
+        The part of a spec's samples; by default all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``path`` (for a key of an archive ``file.npz#key``), ``id`` (the spec's, else the row in the file),
+        ``status`` ("ok" or "error") and ``error``; of a classifier ``class_id``, ``class_name`` where the
+        export knows the names, and ``probability_<class>``; of an autoencoder ``reconstruction_error``.
+        Columns of numbers are missing where the status is "error".
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be loaded.
+    DataError
+        If an argument is wrong: an array or a spec of another shape than the model's, a batch size below 1.
+
+    Examples
+    --------
+    >>> import keras
+    >>> inputs = keras.Input((8, 8, 1))
+    >>> features = keras.layers.GlobalAveragePooling2D(name="features")(inputs)
+    >>> outputs = keras.layers.Dense(2, activation="softmax", name="probabilities")(features)
+    >>> samples = np.zeros((3, 8, 8, 1), "uint8")
+    >>> score(keras.Model(inputs, outputs), samples)[["path", "id", "status", "probability_0"]]
+        path  id status  probability_0
+    0  array   0     ok            0.5
+    1  array   1     ok            0.5
+    2  array   2     ok            0.5
+    """
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise DataError("score", [f"batch_size: {batch_size!r} found, expected a positive integer"])
+    predictor = load_predictor(model)
+    blocks, total = read_blocks(inputs, predictor.shape, split)
+    paths: list[str] = []
+    ids: list[int | str | None] = []
+    errors: list[str | None] = []
+    values = [np.empty((0, predictor.width), "float32")]
+    # disable=None: silent where standard error is no terminal.
+    with tqdm(total=total, unit="sample", desc="score", disable=None if progress else True) as bar:
+        for block in blocks:
+            if block.error is not None:
+                paths.append(block.path)
+                ids.append(None)
+                errors.append(block.error)
+                values.append(np.full((1, predictor.width), np.nan, "float32"))
+                continue
+            ids.extend(block.ids)
+            paths.extend([block.path] * len(block.ids))
+            for batch in block.batches(batch_size):
+                results, faults = _score_batch(predictor, batch)
+                errors.extend(faults)
+                values.append(results)
+                bar.update(len(batch))
+    return predictions_table(paths, ids, errors, np.concatenate(values), predictor.output, predictor.classes)
+
+
+def _score_batch(predictor: Predictor, samples: np.ndarray) -> tuple[np.ndarray, list[str | None]]:
+    """Score the rows that can be: results (n, width), NaN where a fault says why."""
+    with np.errstate(over="ignore"):  # Beyond float32 is not finite, and said so below.
+        batch = np.ascontiguousarray(samples, dtype="float32")
+    results = np.full((len(batch), predictor.width), np.nan, "float32")
+    bad = (~np.isfinite(batch)).reshape(len(batch), -1).sum(axis=1)
+    errors: list[str | None] = [f"holds {count} non-finite values" if count else None for count in bad]
+    fit = np.flatnonzero(bad == 0)
+    if len(fit):
+        results[fit] = predictor.run(batch[fit])
+    for row in fit[~np.isfinite(results[fit]).all(axis=1)]:
+        errors[row] = "the model's answer is not finite"
+        results[row] = np.nan
+    return results, errors
