@@ -1,0 +1,67 @@
+"""The hand-made features of samples, whatever they are, and the one feature that any method must beat."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from tumorkeras.data.motion import check_tracks, steps_of
+from tumorkeras.data.samples import Samples
+from tumorkeras.features.motility import motility_features
+from tumorkeras.features.volumes import volume_features
+
+
+def sample_features(samples: Samples) -> pd.DataFrame:
+    """Hand-made features of each sample: of motion for tracks, of the foreground for volumes and images.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a sample, in order; the columns of :func:`~tumorkeras.features.motility.motility_features` or
+        :func:`~tumorkeras.features.volumes.volume_features`, lengths in the spec's ``input.units``.
+
+    Examples
+    --------
+    >>> from tumorkeras.data.samples import load_samples
+    >>> from tumorkeras.spec import DataSpec
+    >>> spec = DataSpec.from_dict({"name": "motion", "input": {"shape": [16, 24, 24, 1]},
+    ...     "source": {"kind": "simulation", "samples_per_class": 20, "frames": 16}})
+    >>> sample_features(load_samples(spec)).shape
+    (60, 40)
+    """
+    if samples.are_tracks:
+        return motility_features(samples.values)
+    return volume_features(samples.values, samples.spec.input.spacing)
+
+
+def trivial_feature(samples: Samples) -> tuple[str, pd.DataFrame]:
+    """The feature that alone often tells the classes: how fast a cell is, how big an object.
+
+    Returns
+    -------
+    name : str
+        ``"mean step"`` for tracks, ``"size"`` for volumes and images.
+    table : pandas.DataFrame
+        One column, ``step_mean`` (in the spec's ``input.units`` a frame) or ``size`` (voxels that are not 0),
+        a row a sample; never negative.
+
+    Examples
+    --------
+    >>> from tumorkeras.data.samples import load_samples
+    >>> from tumorkeras.spec import DataSpec
+    >>> spec = DataSpec.from_dict({"name": "motion", "input": {"shape": [16, 24, 24, 1]},
+    ...     "source": {"kind": "simulation", "samples_per_class": 20, "frames": 16}})
+    >>> name, table = trivial_feature(load_samples(spec))
+    >>> name, table.shape
+    ('mean step', (60, 1))
+    """
+    name = trivial_name(samples)
+    if samples.are_tracks:
+        _, lengths = steps_of(check_tracks(samples.values, "trivial_feature"))
+        return name, pd.DataFrame({"step_mean": lengths.mean(axis=1)})
+    sizes = [float((sample != 0).any(axis=-1).sum()) for sample in samples.values]
+    return name, pd.DataFrame({"size": sizes})
+
+
+def trivial_name(samples: Samples) -> str:
+    """The name of the trivial feature, without measuring it."""
+    return "mean step" if samples.are_tracks else "size"
