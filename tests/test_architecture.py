@@ -19,7 +19,7 @@ NAMES = [path.relative_to(PACKAGE).as_posix() for path in FILES]
 
 # A room (a module or folder of the package) may import rooms of a lower tier and of its own.
 TIERS = [
-    {"errors", "spec", "spec_faults", "spec_file", "spec_sections", "spec_types", "boxes"},
+    {"errors", "progress", "spec", "spec_faults", "spec_file", "spec_sections", "spec_types", "boxes"},
     {"data", "layers", "metrics"},
     {"models"},
     {"training", "features"},

@@ -1,0 +1,350 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+
+from tumorkeras import DataSpec, compare, load_samples, plots
+from tumorkeras.comparison import METHODS, Method, Problem, outer_folds
+from tumorkeras.data.simulate import simulate_motility
+from tumorkeras.errors import DataError, ModelError, SpecError
+
+CHEAP = ["majority", "trivial", "svm_linear"]
+FIGURES = ["sensitivity", "specificity", "accuracy", "auc"]
+
+
+def balls(counts, seed=0):
+    """Noisy balls on background 0; the second class is bigger and its middle brighter."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(len(counts)), counts)
+    distance = np.sqrt(((np.indices((12, 12, 12)) - 5.5) ** 2).sum(axis=0))
+    radii = rng.normal(3 + labels, 0.6).clip(1.5, 5.5)
+    inside = distance < radii[:, None, None, None]
+    light = 80 + 40 * labels[:, None, None, None] * (distance < 2) + rng.normal(0, 20, inside.shape)
+    return (inside * light.clip(1, 255)).astype("uint8"), labels
+
+
+def volume_spec(folder, counts=(24, 24), folds=2, groups=None, **sections):
+    volumes, labels = balls(counts)
+    np.savez(folder / "balls.npz", all_images=volumes, all_labels=labels)
+    source = {"kind": "npz", "path": "balls.npz"}
+    splits = {"folds": folds, "fractions": {"train": 0.75, "val": 0.25, "test": 0.0}}
+    if groups is not None:
+        pd.DataFrame({"exam": groups}).to_csv(folder / "balls.csv", index=False)
+        source, splits = source | {"table": "balls.csv"}, splits | {"group": "exam"}
+    values = {
+        "name": "balls",
+        "source": source,
+        "input": {"shape": [12, 12, 12, 1]},
+        "splits": splits,
+        "preprocessing": [{"step": "rescale"}],
+        "autoencoder": {"filters": [4], "bottleneck": 8, "epochs": 1},
+        "classifier": {"filters": [4], "dense": [8]},
+        "training": {"epochs": 2, "batch_size": 8},
+    }
+    return DataSpec.from_dict(values | sections, folder=folder)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("comparison")
+
+
+@pytest.fixture(scope="module")
+def samples(folder):
+    return load_samples(volume_spec(folder))
+
+
+@pytest.fixture(scope="module")
+def everything(folder, samples):
+    return compare(samples.spec, list(METHODS), folder / "out", samples=samples)
+
+
+def saved(output):
+    found = [json.loads(path.read_text()) for path in sorted((output / "comparison_folds").glob("*.json"))]
+    return {(each["method"], each["fold"]): each for each in found}
+
+
+# -------------------------------------------------------------------------------------------------- the table
+
+
+def test_a_complete_row_for_every_method(everything):
+    assert everything["method"].tolist() == list(METHODS)
+    assert everything["error"].tolist() == [""] * len(METHODS)
+    assert (everything["samples"] == 48).all()
+    assert (everything["folds"] == 2).all()
+    assert everything["seconds"].ge(0).all()
+    for metric in FIGURES:
+        assert everything[metric].between(0, 1).all()
+        assert (everything[f"{metric}_low"] <= everything[metric]).all()
+        assert (everything[f"{metric}_high"] >= everything[metric]).all()
+    best = everything["accuracy"].idxmax()
+    assert everything["p_value"].isna().tolist() == [row == best for row in everything.index]
+    assert everything.attrs["best"] == everything["method"][best]
+    assert everything.attrs["trivial"] == everything.set_index("method").loc["trivial", "features"] == "size"
+    assert "not corrected" in everything.attrs["caveat"]
+
+
+def test_the_table_on_disk_is_the_table(everything, folder):
+    written = pd.read_csv(folder / "out" / "comparison.csv")
+    assert written.pop("error").isna().all()  # how pandas reads an empty field
+    pd.testing.assert_frame_equal(written, everything.drop(columns="error"), check_dtype=False)
+
+
+def test_the_table_can_be_drawn(everything):
+    assert plots.to_png(plots.comparison(everything))[:4] == b"\x89PNG"
+
+
+def test_all_methods_are_read_on_the_same_folds(everything, folder, samples):
+    results = saved(folder / "out")
+    assert len(results) == 2 * len(METHODS)
+    for number, (training, test) in enumerate(outer_folds(samples), start=1):
+        rows = {tuple(results[method, number]["rows"]) for method in METHODS}
+        assert rows == {tuple(test.tolist())}
+        assert not set(training) & set(test)
+    both = results["cnn", 1]["rows"] + results["cnn", 2]["rows"]
+    assert sorted(both) == list(range(48))
+
+
+def test_figures_are_those_of_the_kept_probabilities(everything, folder):
+    results = saved(folder / "out")
+    for method in METHODS:
+        folds = [results[method, number] for number in (1, 2)]
+        areas = [roc_auc_score(fold["labels"], np.array(fold["probabilities"])[:, 1]) for fold in folds]
+        row = everything.set_index("method").loc[method]
+        assert row["auc"] == pytest.approx(np.mean(areas))
+        low, high = stats.t.interval(0.95, 1, np.mean(areas), stats.sem(areas)) if np.ptp(areas) else areas
+        assert [row["auc_low"], row["auc_high"]] == pytest.approx([low, high])
+
+
+def test_methods_that_look_beat_the_majority(everything):
+    area = everything.set_index("method")["auc"]
+    assert area["majority"] == 0.5
+    assert area[["trivial", "svm_linear", "svm_poly", "svm_rbf", "ann"]].min() > 0.75
+
+
+def test_majority_by_hand(tmp_path):
+    # 18 of 24 are of class 0; both folds hold 9 and 3.
+    table = compare(volume_spec(tmp_path, (18, 6)), ["majority"])
+    row = table.iloc[0]
+    assert row[["accuracy", "sensitivity", "specificity", "auc"]].tolist() == [0.75, 0, 1, 0.5]
+    assert row[["accuracy_low", "accuracy_high"]].tolist() == [0.75, 0.75]
+    assert np.isnan(row["p_value"])
+
+
+def test_p_values_by_hand(everything, folder):
+    """Two folds: t = mean difference over the root of (1/2 + 1/1) times the variance, 1 degree of freedom."""
+    results, best = saved(folder / "out"), everything.attrs["best"]
+    other = "majority"
+    difference = np.array(
+        [results[best, k]["metrics"]["accuracy"] - results[other, k]["metrics"]["accuracy"] for k in (1, 2)]
+    )
+    found = everything.set_index("method").loc[other, "p_value"]
+    if np.ptp(difference):
+        t = difference.mean() / np.sqrt(1.5 * difference.var(ddof=1))
+        assert found == pytest.approx(2 * stats.t.sf(t, 1))
+    else:
+        assert found == 0
+
+
+def test_the_test_part_stays_unseen(folder, samples):
+    table = samples.table.assign(split=["test"] * 4 + ["train"] * 40 + ["val"] * 4)
+    seen = np.concatenate([np.concatenate(pair) for pair in outer_folds(replace(samples, table=table))])
+    assert set(seen) == set(range(4, 48))
+
+
+def test_trivial_tells_fast_tracks_from_slow(tmp_path):
+    pairs = {}
+    for name, step in (("slow", 1.0), ("fast", 3.0)):
+        tracks = simulate_motility("random_walk", 20, frames=12, mean_step=step, seed=int(step))
+        for axis, letter in enumerate("xy"):
+            pairs.setdefault(name, {})[letter] = f"{name}_{letter}.csv"
+            np.savetxt(tmp_path / f"{name}_{letter}.csv", tracks[..., axis], delimiter=",")
+    values = {
+        "name": "speed",
+        "source": {"kind": "tracks", "pairs": pairs},
+        "input": {"shape": [12, 16, 16, 1]},
+        "splits": {"folds": 2},
+    }
+    table = compare(DataSpec.from_dict(values, folder=tmp_path), ["trivial", "svm_rbf"]).set_index("method")
+    assert table["features"].tolist() == ["mean step", "motility features"]
+    assert table.loc["trivial", "auc"] > 0.98
+    assert table.attrs["trivial"] == "mean step"
+
+
+def test_three_classes_have_means_over_the_classes(tmp_path):
+    table = compare(volume_spec(tmp_path, (10, 10, 10)), ["majority", "svm_linear"])
+    assert table.loc[0, FIGURES].tolist() == pytest.approx([1 / 3, 2 / 3, 1 / 3, 0.5])
+    assert table.loc[1, "accuracy"] > 0.5
+
+
+def test_groups_never_straddle_folds(tmp_path):
+    groups = [f"exam {k // 3}" for k in range(48)]
+    samples = load_samples(volume_spec(tmp_path, groups=groups, folds=3))
+    for training, test in outer_folds(samples):
+        assert not set(samples.groups[training]) & set(samples.groups[test])
+        assert len(training) + len(test) == 48
+    inner = []
+
+    def spy(problem, rows, seed):
+        inner.append(set(problem.samples.groups[rows]))
+        return METHODS["svm_linear"].train(problem, rows, seed)
+
+    spied = Method("hand-made", spy)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(METHODS, "spied", spied)
+        table = compare(samples.spec, ["spied"], samples=samples)
+    assert [len(each) for each in inner] == [
+        len(set(samples.groups[rows])) for rows, _ in outer_folds(samples)
+    ]
+    assert table["error"].tolist() == [""]
+
+
+# ------------------------------------------------------------------------------------------ failing, resuming
+
+
+def fail(problem, rows, seed):
+    raise RuntimeError("out of luck")
+
+
+def test_a_method_that_fails_is_a_row(samples, tmp_path, monkeypatch, caplog):
+    monkeypatch.setitem(METHODS, "cnn", Method("pixels", fail))
+    table = compare(samples.spec, ["majority", "cnn", "trivial"], tmp_path, samples=samples).set_index(
+        "method"
+    )
+    assert table["error"].tolist() == ["", "fold 1: RuntimeError: out of luck", ""]
+    assert table.loc["cnn", [*FIGURES, "p_value", "seconds"]].isna().all()
+    assert table.loc[["majority", "trivial"], FIGURES].notna().all(axis=None)
+    assert "cnn failed on fold 1: out of luck" in caplog.text
+    assert {method for method, _ in saved(tmp_path)} == {"majority", "trivial"}
+    monkeypatch.setitem(METHODS, "cnn", METHODS["majority"])
+    again = compare(samples.spec, ["majority", "cnn", "trivial"], tmp_path, samples=samples)
+    assert again["error"].tolist() == ["", "", ""]
+
+
+def test_where_all_methods_fail_there_is_a_table(samples, monkeypatch):
+    monkeypatch.setitem(METHODS, "cnn", Method("pixels", fail))
+    table = compare(samples.spec, ["cnn"], samples=samples)
+    assert (len(table), table.attrs["best"], table.attrs["caveat"]) == (1, None, "No method gave a result.")
+
+
+def test_goes_on_with_the_folds_that_are_missing(samples, tmp_path, monkeypatch):
+    first = compare(samples.spec, CHEAP, tmp_path, samples=samples)
+    lost = tmp_path / "comparison_folds" / "svm_linear-2.json"
+    before = json.loads(lost.read_text())
+    lost.unlink()
+    trained = []
+
+    def watched(name):
+        def train(problem, rows, seed):
+            trained.append((name, seed))
+            return method.train(problem, rows, seed)
+
+        method = METHODS[name]
+        return replace(method, train=train)
+
+    for name in CHEAP:
+        monkeypatch.setitem(METHODS, name, watched(name))
+    second = compare(samples.spec, CHEAP, tmp_path, samples=samples)
+    assert trained == [("svm_linear", 2)]
+    pd.testing.assert_frame_equal(first.drop(columns="seconds"), second.drop(columns="seconds"))
+    assert json.loads(lost.read_text())["probabilities"] == before["probabilities"]
+    compare(
+        samples.spec, [*CHEAP, "svm_poly"], tmp_path, samples=samples
+    )  # a method more is no other comparison
+    assert trained == [("svm_linear", 2)]
+
+
+def test_refuses_results_of_other_settings_or_data(samples, tmp_path):
+    compare(samples.spec, ["majority"], tmp_path, samples=samples)
+    (tmp_path / "comparison_folds" / "trivial-1.json").write_text("{")
+    values = samples.spec.to_dict()
+    values["training"]["epochs"] = 9
+    other = replace(samples, spec=DataSpec.from_dict(values))
+    with pytest.raises(ModelError, match=r"(?s)2 faults|3 faults") as caught:
+        compare(other.spec, ["majority"], tmp_path, samples=other)
+    assert "majority-1.json: was made with other data, folds or settings" in str(caught.value)
+    assert "trivial-1.json: is no result of a fold" in str(caught.value)
+    (tmp_path / "comparison_folds" / "trivial-1.json").unlink()
+    brighter = replace(samples, values=samples.values // 2)
+    with pytest.raises(ModelError, match="other data"):
+        compare(samples.spec, ["majority"], tmp_path, samples=brighter)
+
+
+def test_the_spec_that_counts_is_the_one_given(samples):
+    values = samples.spec.to_dict()
+    values["splits"]["folds"] = 3
+    table = compare(DataSpec.from_dict(values, folder=samples.spec.folder), ["majority"], samples=samples)
+    assert table["folds"].tolist() == [3]
+
+
+# -------------------------------------------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(
+    ("methods", "message"),
+    [
+        (["svn", "cnn", "forest"], r"(?s)2 faults.*'svn' is unknown; expected some of majority, .*'forest'"),
+        (["cnn", "cnn"], "'cnn' stands more than once"),
+        ([], "names no method"),
+    ],
+)
+def test_unknown_methods(samples, methods, message):
+    with pytest.raises(SpecError, match=message):
+        compare(samples.spec, methods, samples=samples)
+
+
+def test_a_class_smaller_than_the_folds(tmp_path):
+    with pytest.raises(DataError, match=r"class '1' has 3 samples .* fewer than the 4 folds"):
+        compare(volume_spec(tmp_path, (12, 3), folds=4), ["majority"])
+
+
+def test_fewer_groups_than_folds(tmp_path):
+    groups = [0] * 12 + list(range(1, 13))
+    samples = load_samples(volume_spec(tmp_path, groups=range(24), counts=(12, 12)))
+    samples = replace(samples, table=samples.table.assign(group=groups))
+    with pytest.raises(DataError, match="class 0 has 1 groups"):
+        compare(samples.spec, ["majority"], samples=samples)
+
+
+def test_the_output_is_a_folder(samples, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ModelError, match="is a file; give a folder"):
+        compare(samples.spec, ["majority"], tmp_path / "file", samples=samples)
+
+
+def test_training_sees_no_value_of_the_test_fold(samples):
+    """Whatever stands in the test fold, the predictor for another sample is the same."""
+    training, test = outer_folds(samples)[0]
+    spoilt = replace(samples, values=samples.values.copy())
+    spoilt.values[test[1:]] = 255
+    for method in ("trivial", "svm_linear"):
+        train = METHODS[method].train
+        expected, found = (train(Problem(each), training, 1)(test[:1]) for each in (samples, spoilt))
+        np.testing.assert_array_equal(found, expected)
+
+
+# -------------------------------------------------------------------------------------------------- real data
+
+
+def test_nodules_by_size_and_by_features(data_folder):
+    """Hand-made features must not fall behind the size of the nodule alone."""
+    values = {
+        "name": "nodules",
+        "input": {"shape": [32, 32, 32, 1]},
+        "source": {
+            "kind": "npz",
+            "path": "${TUMORKERAS_DATA}/lidc_nodules/nodules32.npz",
+            "table": "${TUMORKERAS_DATA}/lidc_nodules/nodules.csv",
+        },
+        "splits": {"given": {"train": "train", "val": "test"}, "group": "exam_id", "folds": 3},
+    }
+    table = compare(DataSpec.from_dict(values), ["trivial", "svm_linear"]).set_index("method")
+    assert table["samples"].tolist() == [618, 618]
+    assert table.loc["trivial", "auc"] > 0.8
+    assert table.loc["svm_linear", "auc"] > table.loc["trivial", "auc"] - 0.02

@@ -1,0 +1,92 @@
+"""Results of single folds, on disk, so that a comparison can be stopped and go on."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tumorkeras.errors import ModelError
+
+FOLDER = "comparison_folds"
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """One method on one fold.
+
+    ``rows`` are the test fold's places in the table of samples; ``metrics`` holds None where undefined.
+    """
+
+    method: str
+    fold: int
+    seconds: float
+    metrics: dict[str, float | None]
+    rows: list[int]
+    labels: list[int]
+    probabilities: list[list[float]]
+
+
+class FoldStore:
+    """Keeps every :class:`FoldResult` in memory, and in ``output/comparison_folds`` where there is an output.
+
+    Parameters
+    ----------
+    output : path, optional
+        Folder of the comparison.
+    fingerprint : str
+        What the results depend on.
+
+    Raises
+    ------
+    ModelError
+        If the folder holds results with another fingerprint, or files that are no results.
+    """
+
+    def __init__(self, output: Path | None, fingerprint: str) -> None:
+        self.folder = None if output is None else output / FOLDER
+        self.fingerprint = fingerprint
+        self._results: dict[tuple[str, int], FoldResult] = {}
+        if self.folder is not None:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+            except (FileExistsError, NotADirectoryError):
+                raise ModelError(str(output), ["is a file; give a folder"]) from None
+            self._read_all(self.folder)
+
+    def __contains__(self, key: tuple[str, int]) -> bool:
+        return key in self._results
+
+    def __getitem__(self, key: tuple[str, int]) -> FoldResult:
+        return self._results[key]
+
+    def add(self, result: FoldResult) -> None:
+        """Keep a result; on disk it is written beside and renamed, so that a kill leaves no half of one."""
+        self._results[result.method, result.fold] = result
+        if self.folder is not None:
+            text = json.dumps({"fingerprint": self.fingerprint, **asdict(result)})
+            write_whole(self.folder / f"{result.method}-{result.fold}.json", text)
+
+    def _read_all(self, folder: Path) -> None:
+        faults = []
+        for path in sorted(folder.glob("*.json")):
+            try:
+                saved = json.loads(path.read_text(encoding="utf-8"))
+                fingerprint, result = saved.pop("fingerprint"), FoldResult(**saved)
+            except (ValueError, KeyError, TypeError, AttributeError):
+                faults.append(f"{path.name}: is no result of a fold; remove it")
+                continue
+            if fingerprint != self.fingerprint:
+                faults.append(f"{path.name}: was made with other data, folds or settings")
+            self._results[result.method, result.fold] = result
+        if faults:
+            heading = f"{folder} does not fit; choose another output folder, or remove this one"
+            raise ModelError(heading, faults)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file such that nobody ever sees half of it."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)
