@@ -1,0 +1,35 @@
+"""Every layer of the package passes the shared check."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from model_check import check_config, check_layers, check_mixed_precision, sample
+
+from tumorkeras.layers import LeeFilter, Maxout, Standardize, TiedConv, TiedDense
+
+
+@pytest.mark.slow
+def test_every_layer_runs_trains_saves_and_loads(tmp_path):
+    cases = {
+        "maxout": (partial(Maxout, pieces=3), (5, 6)),
+        "standardize_2d": (Standardize, (8, 9, 2)),
+        "standardize_3d": (Standardize, (4, 5, 6, 1)),
+        "lee_2d": (partial(LeeFilter, size=3), (8, 9, 2)),
+        "lee_3d": (partial(LeeFilter, size=5), (6, 7, 8, 1)),
+    }
+    check_layers(cases, tmp_path)
+
+
+def test_tied_layers_agree_with_their_configuration_and_in_mixed_precision():
+    # Their decoder bias takes part in decoding only: test_tied.py checks the two directions together.
+    cases = {
+        "conv_2d": (partial(TiedConv, filters=4, padding="valid", kernel_regularizer="l2"), (8, 9, 2)),
+        "conv_3d": (partial(TiedConv, filters=4, kernel_size=(1, 3, 2)), (4, 8, 9, 1)),
+        "dense": (partial(TiedDense, units=4, kernel_initializer="he_normal"), (12,)),
+    }
+    for name, (make, shape) in cases.items():
+        layer, x = make(), sample((None, *shape))
+        expected = np.asarray(layer(x))
+        check_config(layer)
+        check_mixed_precision(layer, make, x, expected, name)

@@ -1,0 +1,14 @@
+"""Builders: arguments in, a functional ``keras.Model`` out."""
+
+from tumorkeras.models.autoencoder import build_autoencoder, decoder_of, encoder_of, target_of
+from tumorkeras.models.classifier import build_classifier
+from tumorkeras.models.receptive_field import receptive_field
+
+__all__ = [
+    "build_autoencoder",
+    "build_classifier",
+    "decoder_of",
+    "encoder_of",
+    "receptive_field",
+    "target_of",
+]

@@ -1,0 +1,146 @@
+"""The volume classifier: Conv3D / MaxPool3D blocks, two dropout-ReLU dense layers, softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from tumorkeras.errors import ModelError
+from tumorkeras.layers.activations import activate, activation_fault, pieces
+from tumorkeras.models.blocks import (
+    CONV,
+    block_faults,
+    is_positive,
+    max_pool,
+    negative_faults,
+    per_axis,
+    preprocess,
+)
+from tumorkeras.models.transfer import copy_encoder_weights
+
+
+def build_classifier(
+    input_shape: Sequence[int],
+    num_classes: int,
+    *,
+    filters: Sequence[int] = (8, 16, 32),
+    kernel_size: int = 3,
+    stride: int = 1,
+    pool: int | Sequence[int] = 2,
+    dense: Sequence[int] = (64, 32),
+    dropout: float = 0.3,
+    activation: str = "relu",
+    padding: str = "same",
+    weight_decay: float = 0.0,
+    preprocessing: Sequence[Mapping[str, Any]] = (),
+    initial: keras.Model | None = None,
+    name: str = "classifier",
+) -> keras.Model:
+    """A convolutional classifier of volumes (depth, height, width, channels), or of images.
+
+    Parameters
+    ----------
+    input_shape : sequence of int
+        (depth, height, width, channels), depth being z or time, or (height, width, channels).
+    num_classes : int
+        At least 2.
+    filters : sequence of int
+        Channels of each block of a convolution, an activation and a max-pooling.
+    kernel_size : int
+        Size of the kernels on every axis.
+    stride : int
+        Stride of the first convolution in height and width: 2 makes a step about four times as fast, at the
+        price of detail. Never along depth.
+    pool : int or sequence of int
+        Pooling of every block on each axis, or one an axis: ``(1, 2, 2)`` keeps the resolution in time.
+    dense : sequence of int
+        Units of the dense layers, each followed by its activation and dropout.
+    dropout : float
+        Share of the units that is dropped in training, 0.3 as in the paper.
+    activation : str
+        Any Keras activation or ``"maxout"``.
+    padding : {"same", "valid"}
+        As in Keras; "valid" is the paper's.
+    weight_decay : float
+        L2 penalty on every kernel.
+    preprocessing : sequence of mapping
+        Steps of the spec, as layers of the model.
+    initial : keras.Model, optional
+        An autoencoder, or another classifier, whose convolutions are copied where name and shape agree.
+
+    Returns
+    -------
+    keras.Model
+        Functional; in: float32 (batch, \\*input_shape); out: probabilities (batch, num_classes). Its layer
+        ``"features"`` gives the embedding (batch, 2 * filters[-1]).
+
+    Raises
+    ------
+    ModelError
+        If an argument is out of its range, or nothing of ``initial`` fits.
+
+    Examples
+    --------
+    >>> model = build_classifier((16, 24, 24, 1), 3)
+    >>> model.output_shape
+    (None, 3)
+
+    References
+    ----------
+    Sections on the 3D CNN of doi 10.18280/ts.360510; equations 1-4 (activations), 5-6 (convolution).
+    """
+    faults = block_faults(input_shape, filters, kernel_size, padding, pool)
+    faults += _head_faults(num_classes, stride, dense, dropout, activation)
+    faults += negative_faults(weight_decay=weight_decay)
+    if faults:
+        raise ModelError("build_classifier", faults)
+    rank = len(input_shape) - 1
+    inputs = keras.Input(tuple(input_shape), name="inputs")
+    x = preprocess(inputs, preprocessing)
+    regularizer = keras.regularizers.L2(weight_decay) if weight_decay else None
+    for k, channels in enumerate(filters, start=1):
+        x = CONV[rank](
+            channels * pieces(activation),
+            per_axis(kernel_size, rank),
+            strides=(1,) * (rank - 2) + (stride, stride) if k == 1 else 1,
+            padding=padding,
+            kernel_initializer="he_normal",
+            kernel_regularizer=regularizer,
+            name=f"conv_{k}",
+        )(x)
+        x = activate(x, activation, name=f"activation_{k}")
+        x = max_pool(x, pool, name=f"pool_{k}")
+    x = _embedding(x, rank)
+    for k, units in enumerate(dense, start=1):
+        x = layers.Dense(units * pieces(activation), kernel_regularizer=regularizer, name=f"dense_{k}")(x)
+        x = activate(x, activation, name=f"dense_activation_{k}")
+        x = layers.Dropout(dropout, name=f"dropout_{k}")(x)
+    # float32 also under mixed precision: probabilities must sum to one.
+    outputs = layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(x)
+    model = keras.Model(inputs, outputs, name=name)
+    if initial is not None:
+        copy_encoder_weights(initial, model)
+    return model
+
+
+def _embedding(x: keras.KerasTensor, rank: int) -> keras.KerasTensor:
+    """Mean and maximum of each channel over all positions: what is typical, and what stands out."""
+    axes = tuple(range(1, rank + 1))
+    return layers.Concatenate(name="features", dtype="float32")([ops.mean(x, axis=axes), ops.max(x, axis=axes)])
+
+
+def _head_faults(num_classes: int, stride: int, dense: Sequence[int], dropout: float, activation: str) -> list[str]:
+    faults = []
+    if not is_positive(num_classes) or num_classes < 2:
+        faults.append(f"num_classes: {num_classes} is not an integer of 2 or more")
+    if not is_positive(stride):
+        faults.append(f"stride: {stride} is not a positive integer")
+    if not dense or not all(map(is_positive, dense)):
+        faults.append(f"dense: {dense} is not a list of positive integers")
+    if not 0 <= dropout < 1:
+        faults.append(f"dropout: {dropout} is not from 0 to below 1")
+    fault = activation_fault(activation)
+    return faults + ([fault] if fault else [])

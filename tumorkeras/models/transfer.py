@@ -1,0 +1,51 @@
+"""Weights from one model to another, by the names of their layers."""
+
+from __future__ import annotations
+
+import keras
+
+from tumorkeras.errors import ModelError
+
+
+def copy_encoder_weights(source: keras.Model, target: keras.Model) -> list[str]:
+    """Copy kernel and bias of every layer ``conv_*`` and ``dense_*`` that agrees in name and kernel shape.
+
+    Takes an autoencoder's encoder into a classifier, or one classifier (trained on simulated motion, say)
+    into another. Layers that differ in shape keep their random weights.
+
+    Returns
+    -------
+    list of str
+        Names of the layers that were copied.
+
+    Raises
+    ------
+    ModelError
+        If not one layer agrees.
+
+    Examples
+    --------
+    >>> from tumorkeras.models import build_autoencoder, build_classifier
+    >>> autoencoder = build_autoencoder((16, 24, 24, 1), filters=(4, 8))
+    >>> classifier = build_classifier((16, 24, 24, 1), 3, filters=(4, 8))
+    >>> copy_encoder_weights(autoencoder, classifier)
+    ['conv_1', 'conv_2']
+    """
+    found, wanted = _kernels(source), _kernels(target)
+    same = [name for name in wanted if name in found and found[name].kernel.shape == wanted[name].kernel.shape]
+    if not same:
+        ours = {name: tuple(layer.kernel.shape) for name, layer in wanted.items()}
+        theirs = {name: tuple(layer.kernel.shape) for name, layer in found.items()}
+        raise ModelError("initial weights", [f"no layer agrees: the source has {theirs}, the model wants {ours}"])
+    for name in same:
+        wanted[name].kernel.assign(found[name].kernel)
+        wanted[name].bias.assign(found[name].bias)
+    return same
+
+
+def _kernels(model: keras.Model) -> dict[str, keras.layers.Layer]:
+    return {
+        layer.name: layer
+        for layer in model.layers
+        if layer.name.startswith(("conv_", "dense_")) and hasattr(layer, "kernel")
+    }
