@@ -235,7 +235,8 @@ class Splits(Section):
     files: GivenSplit | None = None
     """Lists of sample ids, which fix every part."""
     given: dict[str, Part] | None = None
-    """What each part of the npz file becomes; null mixes its parts and splits anew."""
+    """What each part of the npz file becomes; null keeps parts called train, val and test. Parts that all become
+    train are mixed and split anew by fractions."""
     group: str | None = None
     """Column of the source's table; samples with the same value stay in the same part and fold."""
     folds: AtLeastTwo = 5
@@ -282,11 +283,16 @@ class LeeFilter(Section):
 PreprocessingStep = Annotated[Rescale | Standardize | LeeFilter, Field(discriminator="step")]
 
 
+PerAxis = Annotated[list[PositiveInt], Field(min_length=2, max_length=3)]
+
+
 class AutoencoderSection(Section):
     """The arguments of :func:`tumorkeras.build_autoencoder`."""
 
     filters: Annotated[list[PositiveInt], Field(min_length=1)] = [8, 16, 32]
     """Filters of each convolution of the encoder; the decoder mirrors them."""
+    pool: PositiveInt | PerAxis = 2
+    """Max-pooling after each convolution: one number, or one a spatial axis."""
     bottleneck: PositiveInt | None = 64
     """Length of the code; null leaves the code a feature map."""
     tied: bool = True
@@ -310,6 +316,10 @@ class ClassifierSection(Section):
 
     filters: Annotated[list[PositiveInt], Field(min_length=1)] = [8, 16, 32]
     """Filters of each convolution."""
+    stride: PositiveInt = 1
+    """Stride of the first convolution in height and width; 2 is faster and sees less detail."""
+    pool: PositiveInt | PerAxis = 2
+    """Max-pooling after each convolution: one number, or one a spatial axis ([1, 2, 2] keeps time as it is)."""
     dense: Annotated[list[PositiveInt], Field(min_length=1)] = [64, 32]
     """Units of each dense layer of the head."""
     dropout: Annotated[float, Field(ge=0, lt=1), NumbersOnly] = 0.3

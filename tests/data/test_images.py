@@ -1,0 +1,104 @@
+"""Images of a folder a class, letterboxed to one size."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tumorkeras.data.images import letterbox, read_image_folder
+from tumorkeras.data.samples import load_samples
+from tumorkeras.errors import DataError
+from tumorkeras.spec import DataSpec
+
+
+def write(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), pixels)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "images"
+    write(root / "benign" / "wide.png", np.full((4, 8), 200, "uint8"))
+    write(root / "benign" / "tall.jpg", np.full((16, 8), 100, "uint8"))
+    write(root / "malignant" / "deep" / "square.tif", np.full((8, 8), 50, "uint8"))
+    (root / "notes.txt").write_text("not a class")
+    (root / "benign" / "notes.txt").write_text("not an image")
+    (root / "benign" / "._wide.png").write_text("what file managers leave")
+    (root / ".cache").mkdir()
+    return root
+
+
+def test_mixed_sizes_are_letterboxed(folder):
+    table, images = read_image_folder(folder, (8, 8, 1))
+    assert table["id"].tolist() == ["benign/tall.jpg", "benign/wide.png", "malignant/deep/square.tif"]
+    assert table["class_name"].tolist() == ["benign", "benign", "malignant"]
+    assert images.shape == (3, 8, 8, 1)
+    assert images.dtype == np.uint8
+    tall, wide, square = images[..., 0].astype(int)
+    assert (wide[2:6] == 200).all()
+    assert (wide[[0, 1, 6, 7]] == 0).all()
+    assert (abs(tall[:, 2:6] - 100) <= 2).all()  # JPEG
+    assert (tall[:, [0, 1, 6, 7]] == 0).all()
+    assert (square == 50).all()
+
+
+def test_colours_are_red_green_blue(tmp_path):
+    pixels = np.zeros((4, 4, 3), "uint8")
+    pixels[..., 2] = 255  # OpenCV writes blue, green, red
+    write(tmp_path / "a" / "red.png", pixels)
+    _, images = read_image_folder(tmp_path, (4, 4, 3))
+    assert images[0, 0, 0].tolist() == [255, 0, 0]
+
+
+def test_all_broken_images_and_empty_classes_are_named(folder):
+    (folder / "benign" / "broken.png").write_bytes(b"not a png")
+    (folder / "malignant" / "empty.jpg").write_bytes(b"")
+    (folder / "normal").mkdir()
+    with pytest.raises(DataError) as caught:
+        read_image_folder(folder, (8, 8, 1))
+    assert caught.value.faults == [
+        "benign/broken.png: cannot be decoded as an image",
+        "malignant/empty.jpg: cannot be decoded as an image",
+        "class 'normal' has no image (.png, .jpg, .jpeg, .tif, .tiff)",
+    ]
+
+
+def test_wrong_folders_and_channels(tmp_path, folder):
+    with pytest.raises(DataError, match="there is no such folder"):
+        read_image_folder(tmp_path / "none", (8, 8, 1))
+    with pytest.raises(DataError, match="has no folder a class in it"):
+        read_image_folder(folder / "malignant" / "deep", (8, 8, 1))
+    with pytest.raises(DataError, match="has 4 channels; images have 1"):
+        read_image_folder(folder, (8, 8, 4))
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 24), st.integers(1, 24), st.sampled_from([1, 3]))
+def test_letterbox_keeps_shape_middle_and_values(rows, columns, height, width, channels):
+    canvas = letterbox(np.full((rows, columns, channels), 7, "uint8"), height, width)
+    assert canvas.shape == (height, width, channels)
+    filled = canvas[..., 0] > 0
+    down, across = filled.any(axis=1), filled.any(axis=0)
+    assert set(np.unique(canvas)) <= {0, 7}
+    assert down.all() or across.all()  # as large as fits
+    scale = min(height / rows, width / columns)
+    assert (down.sum(), across.sum()) == (max(1, round(rows * scale)), max(1, round(columns * scale)))
+    for axis in (down, across):
+        before, after = axis.argmax(), axis[::-1].argmax()
+        assert 0 <= after - before <= 1
+
+
+def test_a_folder_through_its_spec(tmp_path):
+    for name in ("a", "b"):
+        for k in range(10):
+            write(tmp_path / "images" / name / f"{k}.png", np.full((6, 6), 10 * k, "uint8"))
+    values = {"name": "us", "source": {"kind": "image_folder", "path": "images"}, "input": {"shape": [8, 8, 1]}}
+    samples = load_samples(DataSpec.from_dict(values, folder=tmp_path))
+    assert samples.classes == ("a", "b")
+    assert samples.values.shape == (20, 8, 8, 1)
+    assert not samples.are_tracks
+    assert samples.counts().sum() == 20
+    assert samples.groups is None
