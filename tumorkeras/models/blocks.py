@@ -85,8 +85,12 @@ def block_faults(
     kernel_size: int | Sequence[int],
     padding: str,
     pool: int | Sequence[int] | None,
+    stride: int = 1,
 ) -> list[str]:
-    """Everything wrong with the arguments of a stack of convolution and pooling blocks, in words."""
+    """Everything wrong with the arguments of a stack of convolution and pooling blocks, in words.
+
+    ``stride`` is that of the first convolution in height and width.
+    """
     rank = spatial_rank(input_shape)
     kernel, window = per_axis(kernel_size, rank), per_axis(1 if pool is None else pool, rank)
     faults = []
@@ -97,24 +101,32 @@ def block_faults(
             faults.append(f"{name}: {sizes} is not {rank} positive integers, one a spatial axis")
     if padding not in ("same", "valid"):
         faults.append(f"padding: {padding!r} is neither 'same' nor 'valid'")
-    return faults or _size_faults(input_shape, len(filters), kernel, padding, window)
+    if not is_positive(stride):
+        faults.append(f"stride: {stride} is not a positive integer")
+    return faults or _size_faults(input_shape, len(filters), kernel, padding, window, stride)
 
 
 def _size_faults(
-    input_shape: Sequence[int], blocks: int, kernel: tuple[int, ...], padding: str, window: tuple[int, ...]
+    input_shape: Sequence[int],
+    blocks: int,
+    kernel: tuple[int, ...],
+    padding: str,
+    window: tuple[int, ...],
+    stride: int,
 ) -> list[str]:
     faults = []
     for axis, size in enumerate(input_shape[:-1]):
         left, edge = size, kernel[axis] - 1 if padding == "valid" else 0
         for block in range(1, blocks + 1):
-            needed = edge + window[axis]
+            step = stride if block == 1 and axis >= len(input_shape) - 3 else 1
+            needed = edge + (window[axis] - 1) * step + 1
             if left < needed:
                 faults.append(
                     f"input_shape: axis {axis} has {size} pixels, {left} left at block {block}, "
                     f"which needs {needed}; give fewer filters (blocks), a smaller kernel_size, or pool=1"
                 )
                 break
-            left = math.ceil((left - edge) / window[axis])
+            left = math.ceil(math.ceil((left - edge) / step) / window[axis])
     return faults
 
 

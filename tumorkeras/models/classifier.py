@@ -92,8 +92,11 @@ def build_classifier(
     ----------
     Sections on the 3D CNN of doi 10.18280/ts.360510; equations 1-4 (activations), 5-6 (convolution).
     """
-    faults = block_faults(input_shape, filters, kernel_size, padding, pool)
-    faults += _head_faults(num_classes, stride, dense, dropout, activation)
+    faults = block_faults(input_shape, filters, kernel_size, padding, pool, stride)
+    faults += _head_faults(num_classes, dense, dropout, activation)
+    # A stride over the kernel skips pixels, and TensorFlow 2.21 crashes in the gradient of some such convolutions.
+    if not faults and stride > kernel_size:
+        faults.append(f"stride: {stride} is more than kernel_size, {kernel_size}, and would skip pixels")
     faults += negative_faults(weight_decay=weight_decay)
     if faults:
         raise ModelError("build_classifier", faults)
@@ -132,12 +135,10 @@ def _embedding(x: keras.KerasTensor, rank: int) -> keras.KerasTensor:
     return layers.Concatenate(name="features", dtype="float32")([ops.mean(x, axis=axes), ops.max(x, axis=axes)])
 
 
-def _head_faults(num_classes: int, stride: int, dense: Sequence[int], dropout: float, activation: str) -> list[str]:
+def _head_faults(num_classes: int, dense: Sequence[int], dropout: float, activation: str) -> list[str]:
     faults = []
     if not is_positive(num_classes) or num_classes < 2:
         faults.append(f"num_classes: {num_classes} is not an integer of 2 or more")
-    if not is_positive(stride):
-        faults.append(f"stride: {stride} is not a positive integer")
     if not dense or not all(map(is_positive, dense)):
         faults.append(f"dense: {dense} is not a list of positive integers")
     if not 0 <= dropout < 1:
