@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tumorkeras.serving.verify import verify_export as verify_export
     from tumorkeras.spec import DataSpec as DataSpec
     from tumorkeras.training import load as load
-    from tumorkeras.training.train import train as train
+    from tumorkeras.training.from_spec import train as train
     from tumorkeras.workflow import run as run
 
     __version__: str
@@ -52,7 +52,7 @@ _HOMES = {
     "run": "workflow",
     "score": "scoring.local",
     "simulate_motility": "data.simulate",
-    "train": "training.train",
+    "train": "training.from_spec",
     "verify_export": "serving.verify",
 }
 

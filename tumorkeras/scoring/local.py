@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
 
 from tumorkeras.errors import DataError
+from tumorkeras.progress import progress_bar
 from tumorkeras.scoring.inputs import read_blocks
 from tumorkeras.scoring.predictor import Predictor, load_predictor
 from tumorkeras.scoring.table import predictions_table
@@ -82,8 +82,7 @@ def score(
     ids: list[int | str | None] = []
     errors: list[str | None] = []
     values = [np.empty((0, predictor.width), "float32")]
-    # disable=None: silent where standard error is no terminal.
-    with tqdm(total=total, unit="sample", desc="score", disable=None if progress else True) as bar:
+    with progress_bar(total, "score", "sample", shown=progress) as bar:
         for block in blocks:
             if block.error is not None:
                 paths.append(block.path)

@@ -1,0 +1,228 @@
+"""From a spec to a model folder: the card, loading instead of training again, and equal numbers."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from tumorkeras.data.pipeline import arrays_of
+from tumorkeras.data.samples import load_samples
+from tumorkeras.errors import DataError, ModelError, SpecError
+from tumorkeras.models import build_autoencoder, target_of
+from tumorkeras.spec import DataSpec
+from tumorkeras.training import evaluate, load, train
+from tumorkeras.training.predict import predict, reconstruction_errors, variance_errors
+from tumorkeras.training.from_spec import data_hash
+
+TRAIN = import_module("tumorkeras.training.from_spec")  # its name in the package is the function's
+VALUES = {
+    "name": "motion",
+    "source": {"kind": "simulation", "samples_per_class": 16, "frames": 6},
+    "input": {"shape": [6, 8, 8, 1], "spacing": [1, 6, 6]},
+    "autoencoder": {"filters": [4], "bottleneck": 6},
+    "classifier": {"filters": [4], "dense": [8]},
+    "training": {"epochs": 2, "batch_size": 8, "seed": 3},
+}
+
+
+def spec_of(**sections):
+    return DataSpec.from_dict({**VALUES, **sections})
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return load_samples(spec_of())
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory, samples):
+    """An autoencoder, and a classifier that starts from it."""
+    root = tmp_path_factory.mktemp("models")
+    autoencoder = train(spec_of(), "autoencoder", root / "autoencoder", samples=samples)
+    train(spec_of(), "classifier", root / "classifier", initial=autoencoder, samples=samples)
+    return root
+
+
+@pytest.fixture(scope="module")
+def autoencoder(folders):
+    return load(folders / "autoencoder")
+
+
+@pytest.fixture(scope="module")
+def classifier(folders):
+    return load(folders / "classifier")
+
+
+@pytest.mark.parametrize("kind", ["autoencoder", "classifier"])
+def test_the_folder_is_whole_and_the_state_is_gone(folders, kind):
+    names = ["history.csv", "model.keras", "model_card.json", "spec.yaml"]
+    assert sorted(path.name for path in (folders / kind).iterdir()) == names
+    assert len(pd.read_csv(folders / kind / "history.csv")) == 2
+
+
+def test_the_card_of_a_classifier(folders, classifier, samples):
+    card = json.loads((folders / "classifier" / "model_card.json").read_text())
+    assert card["kind"] == "classifier"
+    assert card["classes"] == ["random_walk", "levy_flight", "fractional_brownian"]
+    assert card["counts"] == {"train": 34, "val": 7, "test": 7}
+    assert card["counts"] == samples.counts().to_dict()
+    assert card["seed"] == 3
+    assert card["parameters"] == classifier.model.count_params()
+    assert card["data_sha256"] == data_hash(samples)
+    assert len(card["initial_sha256"]) == 64
+    assert set(card["versions"]) == {"python", "tumorkeras", "tensorflow", "keras", "numpy"}
+    assert card["metrics"]["part"] == "test"
+    accuracy = card["metrics"]["values"]["accuracy"]
+    assert set(accuracy) >= {"value", "low", "high", "n"}
+    test = samples.part("test")
+    predicted = np.asarray(classifier.model(arrays_of(test), training=False)).argmax(axis=1)
+    assert accuracy["value"] == pytest.approx((predicted == test.labels).mean())
+    assert accuracy["n"] == len(test)
+    assert accuracy["low"] <= accuracy["value"] <= accuracy["high"]
+
+
+def test_the_card_of_an_autoencoder(autoencoder, samples):
+    assert autoencoder.card["initial_sha256"] is None
+    values = autoencoder.card["metrics"]["values"]
+    test = arrays_of(samples.part("test"))
+    reconstructed = np.asarray(autoencoder.model(test, training=False))
+    assert values["reconstruction_error"]["value"] == pytest.approx(np.square(reconstructed - test).mean(), rel=1e-4)
+    assert values["mean_image_error"]["value"] == pytest.approx(test.var(axis=0).mean(), rel=1e-4)
+    assert values["reconstruction_error"]["n"] == 7
+
+
+def test_a_second_call_loads_the_finished_model(folders, samples, autoencoder, monkeypatch):
+    monkeypatch.setattr(TRAIN, "fit", None)
+    again = train(spec_of(), "classifier", folders / "classifier", initial=autoencoder, samples=samples)
+    assert again.card == load(folders / "classifier").card
+    assert train(spec_of(), "autoencoder", folders / "autoencoder").card == autoencoder.card
+
+
+@pytest.mark.parametrize(
+    ("sections", "kind", "words"),
+    [
+        ({}, "autoencoder", "another kind: classifier, not autoencoder"),
+        ({"source": {**VALUES["source"], "seed": 5}}, "classifier", "holds a model of other data"),
+        ({"splits": {"seed": 5}}, "classifier", "holds a model of other data"),
+        ({"training": {"epochs": 3}}, "classifier", "other settings in training"),
+        ({"rendering": {"marker": "disk"}}, "classifier", "other settings in rendering"),
+        ({"classifier": {"filters": [5]}}, "classifier", "other settings in classifier"),
+        ({}, "classifier", r"started from other weights \(initial\)"),
+    ],
+)
+def test_the_folder_of_another_model_is_refused(folders, sections, kind, words):
+    with pytest.raises(ModelError, match=words):
+        train(spec_of(**sections), kind, folders / "classifier")
+
+
+def test_what_does_not_concern_a_model_does_not_forbid_its_folder(folders):
+    other = spec_of(classifier={"filters": [5]}, description="new words")
+    assert train(other, "autoencoder", folders / "autoencoder").card["kind"] == "autoencoder"
+
+
+def test_two_runs_with_a_seed_give_equal_numbers(samples, autoencoder, classifier):
+    again = train(spec_of(), "classifier", initial=autoencoder, samples=samples)
+    assert again.folder is None
+    pd.testing.assert_frame_equal(again.history, classifier.history, rtol=1e-5)
+    for ours, theirs in zip(again.model.get_weights(), classifier.model.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    assert again.card["metrics"] == classifier.card["metrics"]
+
+
+def test_first_weights_come_from_initial(folders, autoencoder, samples, monkeypatch):
+    built = []
+    monkeypatch.setattr(TRAIN, "fit", lambda model, *_, **__: built.append(model) or pd.DataFrame())
+    for initial in (autoencoder, autoencoder.model, folders / "autoencoder"):
+        train(spec_of(), "classifier", initial=initial, samples=samples)
+    train(spec_of(), "autoencoder", initial=folders / "classifier", samples=samples)
+    kernel = autoencoder.model.get_layer("conv_1").kernel
+    for model in built[:3]:
+        np.testing.assert_array_equal(model.get_layer("conv_1").kernel, kernel)
+    other = load(folders / "classifier").model.get_layer("conv_1").kernel
+    np.testing.assert_array_equal(built[3].get_layer("conv_1").kernel, other)
+
+
+def test_faults_are_told_before_anything_is_written(tmp_path):
+    place = tmp_path / "model"
+    with pytest.raises(ModelError, match="'detector' is neither"):
+        train(spec_of(), "detector", place)
+    with pytest.raises(SpecError, match="no such file"):
+        train(tmp_path / "none.yaml", "classifier", place)
+    with pytest.raises(ModelError, match="there is no such folder"):
+        train(spec_of(), "classifier", place, initial=tmp_path / "none")
+    with pytest.raises(ModelError, match="no layer agrees"):
+        train(spec_of(), "classifier", place, initial=build_autoencoder((8, 8, 1), filters=(4,)))
+    with pytest.raises(DataError):
+        train(spec_of(source={"kind": "npz", "path": "none.npz"}), "classifier", place)
+    assert not place.exists()
+
+
+def test_evaluate_takes_models_and_trained_models(classifier, samples):
+    test = samples.part("test")
+    pd.testing.assert_frame_equal(evaluate(classifier, test), evaluate(classifier.model, test))
+
+
+def test_outputs_do_not_depend_on_the_batch_size(classifier, autoencoder, samples):
+    np.testing.assert_allclose(
+        predict(classifier.model, samples, 5), predict(classifier.model, samples, 48), rtol=1e-4, atol=1e-6
+    )
+    one, other = (reconstruction_errors(autoencoder.model, samples, size) for size in (5, 48))
+    np.testing.assert_allclose(one, other, rtol=1e-4)
+    arrays = arrays_of(samples)
+    expected = np.square(arrays - arrays.mean(axis=0)).mean(axis=(1, 2, 3, 4))
+    for size in (5, 47):  # the last batch has 3 samples, or 1
+        np.testing.assert_allclose(variance_errors(autoencoder.model, samples, size), expected, rtol=1e-4)
+
+
+def test_errors_are_those_of_the_preprocessed_input(samples):
+    keras.utils.set_random_seed(0)
+    model = build_autoencoder((6, 8, 8, 1), filters=(2,), preprocessing=[{"step": "rescale", "scale": 5.0}])
+    arrays = arrays_of(samples)
+    target = np.asarray(target_of(model)(arrays))
+    np.testing.assert_allclose(target, arrays * 5, rtol=1e-5)
+    expected = np.square(np.asarray(model(arrays, training=False)) - target).mean(axis=(1, 2, 3, 4))
+    np.testing.assert_allclose(reconstruction_errors(model, samples), expected, rtol=1e-4)
+
+
+def test_no_patient_reaches_the_folder(tmp_path):
+    images = np.random.default_rng(0).integers(0, 255, (24, 4, 8, 8), dtype="uint8")
+    labels = np.arange(24) % 2
+    np.savez(tmp_path / "volumes.npz", train_images=images, train_labels=labels)
+    table = pd.DataFrame(
+        {
+            "exam_id": [f"EXAM-{k // 2:04d}" for k in range(24)],
+            "patient_name": [f"Doe^Jane{k}" for k in range(24)],
+            "label": labels,
+        }
+    )
+    table.to_csv(tmp_path / "volumes.csv", index=False)
+    values = {
+        "name": "nodules",
+        "source": {"kind": "npz", "path": "volumes.npz", "table": "volumes.csv"},
+        "input": {"shape": [4, 8, 8, 1]},
+        "splits": {"group": "exam_id"},
+        "preprocessing": [{"step": "rescale"}],
+        "classifier": {"filters": [4], "dense": [8]},
+        "training": {"epochs": 1},
+    }
+    trained = train(DataSpec.from_dict(values, folder=tmp_path), output=tmp_path / "model")
+    groups = load_samples(trained.spec).groups
+    assert groups is not None
+    assert len(set(groups)) == 12
+    for file in Path(tmp_path / "model").iterdir():
+        content = file.read_bytes()
+        assert b"EXAM-" not in content, file.name
+        assert b"Doe" not in content, file.name
+
+
+def test_without_a_test_part_the_card_says_that_val_was_read(samples):
+    spec = spec_of(splits={"fractions": {"train": 0.8, "val": 0.2, "test": 0.0}}, training={"epochs": 1})
+    trained = train(spec)
+    assert trained.card["metrics"]["part"] == "val"
+    assert trained.card["counts"]["test"] == 0
