@@ -21,7 +21,7 @@ from tumorkeras.errors import DataError, SpecError
 from tumorkeras.metrics import classification_metrics, corrected_resampled_t, mean_interval
 from tumorkeras.progress import progress_bar as bar_of
 from tumorkeras.spec import DataSpec
-from tumorkeras.training.train import data_hash
+from tumorkeras.training.from_spec import data_hash
 
 logger = logging.getLogger(__name__)
 
