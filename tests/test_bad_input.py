@@ -1,0 +1,363 @@
+"""The table in docs/bad_input.md, row by row: the message, the exit status, and a disk left as it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from command_line import run_command
+
+from tumorkeras import DataSpec
+
+PAGE = Path(__file__).parents[1] / "docs" / "bad_input.md"
+ROW = re.compile(r"^\| (?P<input>[^|]+?) \| `(?P<message>[^|]+)` \| (?P<status>\d) \|$", re.MULTILINE)
+TABLE = {match["input"]: (match["message"], int(match["status"])) for match in ROW.finditer(PAGE.read_text())}
+
+# Each case makes its input in a folder and gives the arguments of the command.
+CASES = {}
+
+
+def case(name):
+    def register(make):
+        assert name not in CASES
+        CASES[name] = make
+        return make
+
+    return register
+
+
+def run(spec):
+    return ["run", spec, "--output", spec.parent / "out"]
+
+
+def write_spec(folder, source, shape, **sections):
+    values = {
+        "name": "motion",
+        "source": source,
+        "input": {"shape": shape},
+        "training": {"epochs": 1},
+        "splits": {"folds": 2},
+        **sections,
+    }
+    path = folder / "spec.yaml"
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
+    return path
+
+
+def write_text(folder, text):
+    (folder / "spec.yaml").write_text(text)
+    return folder / "spec.yaml"
+
+
+# ---------------------------------------------------------------- spec
+
+SIMULATION = {"kind": "simulation", "frames": 16, "samples_per_class": 10}
+
+
+def simulation_spec(folder, **sections):
+    return write_spec(folder, SIMULATION, sections.pop("shape", [16, 16, 16, 1]), **sections)
+
+
+case("there is no such spec")(lambda folder: run(folder / "spec.yaml"))
+case("the spec is empty")(lambda folder: run(write_text(folder, "")))
+case("the spec is not YAML")(lambda folder: run(write_text(folder, "name: motion\nsource: [a, b\n")))
+case("the spec asks for a Python object")(
+    lambda folder: run(write_text(folder, f"name: !!python/object/apply:os.mkdir ['{folder / 'made'}']\n"))
+)
+case("a field stands twice")(lambda folder: run(write_text(folder, "name: motion\nname: again\n")))
+case("an unknown field")(lambda folder: run(simulation_spec(folder, training={"epoch": 3})))
+case("a value out of range")(lambda folder: run(simulation_spec(folder, training={"epochs": -3})))
+case("several wrong fields")(lambda folder: run(simulation_spec(folder, training={"epochs": -3, "batch_size": 0})))
+case("input.shape of the wrong rank for the source")(lambda folder: run(simulation_spec(folder, shape=[16, 16, 1])))
+case("an environment variable that is not set")(
+    lambda folder: run(write_spec(folder, {"kind": "npz", "path": "${TUMORKERAS_NOWHERE}/a.npz"}, [6, 6, 6, 1]))
+)
+
+
+# ---------------------------------------------------------------- tracks
+
+
+def tracks_spec(folder, change=lambda matrices: None, frames=None, **sections):
+    """Two classes of 8 cells x 6 frames; ``change`` puts lines of text in the place of a matrix."""
+    steps = np.random.default_rng(0).normal(size=(4, 8, 6)).cumsum(axis=2).round(3)
+    names = ["fast_X", "fast_Y", "slow_X", "slow_Y"]
+    matrices = {name: [",".join(map(str, row)) for row in rows] for name, rows in zip(names, steps, strict=True)}
+    change(matrices)
+    for name, lines in matrices.items():
+        (folder / f"{name}.csv").write_text("".join(f"{line}\n" for line in lines))
+    pairs = {name: {axis: f"{name}_{axis.upper()}.csv" for axis in "xy"} for name in ("fast", "slow")}
+    source = {"kind": "tracks", "pairs": pairs, "frames": frames}
+    return write_spec(folder, source, [frames or 6, 16, 16, 1], **sections)
+
+
+def replaced(name, row, old, new):
+    def change(matrices):
+        cells = matrices[name][row].split(",")
+        cells[old] = new
+        matrices[name][row] = ",".join(cell for cell in cells if cell is not None)
+
+    return change
+
+
+def cut(name, kept):
+    return lambda matrices: matrices.update({name: kept(matrices[name])})
+
+
+def to_one_point(matrices):
+    for name, lines in matrices.items():
+        matrices[name] = [line.split(",")[0] for line in lines]
+
+
+def to_two_faults(matrices):
+    replaced("fast_X", 0, 3, "nan")(matrices)
+    replaced("slow_Y", 2, 1, "lost")(matrices)
+
+
+WITHOUT_TEST = {"train": 0.7, "val": 0.3, "test": 0}
+
+
+def to_two_slow_cells(matrices):
+    for name in ("slow_X", "slow_Y"):
+        matrices[name] = matrices[name][:2]
+
+
+@case("a path that leads nowhere")
+def _(folder):
+    spec = tracks_spec(folder)
+    (folder / "fast_Y.csv").rename(folder / "elsewhere.csv")
+    spec.write_text(spec.read_text().replace("fast_Y.csv", "nowhere.csv"))
+    return run(spec)
+
+
+case("an empty file")(lambda folder: run(tracks_spec(folder, cut("slow_X", lambda lines: []))))
+case("ragged rows")(lambda folder: run(tracks_spec(folder, replaced("fast_X", 1, 5, None))))
+case("a cell that is not a number")(lambda folder: run(tracks_spec(folder, replaced("slow_Y", 2, 1, "lost"))))
+case("NaN")(lambda folder: run(tracks_spec(folder, replaced("fast_X", 0, 3, "nan"))))
+case("tracks with one point")(lambda folder: run(tracks_spec(folder, to_one_point)))
+case("X and Y of different shape")(lambda folder: run(tracks_spec(folder, cut("fast_Y", lambda lines: lines[:-1]))))
+case("two files at fault")(lambda folder: run(tracks_spec(folder, to_two_faults)))
+case("fewer frames than asked for")(lambda folder: run(tracks_spec(folder, frames=9)))
+case("a class with fewer samples than folds")(
+    lambda folder: run(tracks_spec(folder, to_two_slow_cells, splits={"folds": 3, "fractions": WITHOUT_TEST}))
+)
+case("classes that are not those of the source")(lambda folder: run(tracks_spec(folder, classes=["fast", "still"])))
+
+
+def long_table(folder, text):
+    (folder / "tracks.csv").write_text(text)
+    return write_spec(folder, {"kind": "tracks", "table": {"path": "tracks.csv"}}, [6, 16, 16, 1])
+
+
+case("a long table without a column")(lambda folder: run(long_table(folder, "class,cell,t,x,y\nfast,1,0,0,0\n")))
+case("a long table with a track of one point")(
+    lambda folder: run(long_table(folder, "class,track,t,x,y\nfast,1,0,0,0\nfast,1,1,2,0\nfast,7,0,1,1\n"))
+)
+
+
+# ---------------------------------------------------------------- volumes and images
+
+
+class Payload:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def npz_spec(folder, images=None, labels=None, without=(), **sections):
+    generator = np.random.default_rng(0)
+    arrays = {
+        "train_images": generator.random((20, 6, 6, 6), "float32") if images is None else images,
+        "train_labels": np.arange(20)[:, None] % 2 if labels is None else labels,
+    }
+    np.savez(folder / "volumes.npz", **{key: value for key, value in arrays.items() if key not in without})
+    sections = {"classes": ["benign", "malignant"], **sections}
+    return write_spec(folder, {"kind": "npz", "path": "volumes.npz"}, [6, 6, 6, 1], **sections)
+
+
+def with_nan():
+    volumes = np.zeros((20, 6, 6, 6), "float32")
+    volumes[3, 0, 0, 0] = np.nan
+    return volumes
+
+
+@case("an npz that is none")
+def _(folder):
+    spec = npz_spec(folder)
+    (folder / "volumes.npz").write_bytes(b"PK not at all")
+    return run(spec)
+
+
+case("a volume of the wrong rank")(lambda folder: run(npz_spec(folder, np.zeros((20, 6, 6), "uint8"))))
+case("an npz with pickled objects, which are never loaded")(
+    lambda folder: run(npz_spec(folder, np.array([Payload(folder / "made")] * 20, dtype=object)))
+)
+case("an npz without labels")(lambda folder: run(npz_spec(folder, without=["train_labels"])))
+case("NaN in a volume")(lambda folder: run(npz_spec(folder, with_nan())))
+case("a class without a sample")(lambda folder: run(npz_spec(folder, classes=["benign", "malignant", "borderline"])))
+case("a label without a class")(lambda folder: run(npz_spec(folder, labels=np.arange(20) % 3)))
+case("a group column that is not there")(lambda folder: run(npz_spec(folder, splits={"folds": 2, "group": "exam"})))
+
+
+def images_spec(folder, **sections):
+    generator = np.random.default_rng(0)
+    for name in ("benign", "malignant"):
+        (folder / "images" / name).mkdir(parents=True)
+        for number in range(10):
+            image = generator.integers(0, 255, (8, 8), "uint8")
+            cv2.imwrite(str(folder / "images" / name / f"{number}.png"), image)
+    return write_spec(folder, {"kind": "image_folder", "path": "images"}, [8, 8, 1], **sections)
+
+
+@case("a class folder without an image")
+def _(folder):
+    spec = images_spec(folder)
+    for file in (folder / "images" / "malignant").iterdir():
+        file.unlink()
+    return run(spec)
+
+
+@case("a file that is no image")
+def _(folder):
+    spec = images_spec(folder)
+    (folder / "images" / "benign" / "0.png").write_text("a drawing")
+    return run(spec)
+
+
+@case("an id in a list of a split that no sample has")
+def _(folder):
+    (folder / "train.txt").write_text("benign/99.png\n")
+    return run(images_spec(folder, splits={"files": {"train": "train.txt"}}))
+
+
+@case("no sample in the training part")
+def _(folder):
+    ids = [f"{name}/{number}.png" for name in ("benign", "malignant") for number in range(10)]
+    (folder / "test.txt").write_text("\n".join(ids))
+    return run(images_spec(folder, splits={"files": {"test": "test.txt"}}))
+
+
+# ---------------------------------------------------------------- output
+
+
+def output_with(folder, name, content):
+    (folder / "out").mkdir()
+    (folder / "out" / name).write_text(content)
+    return run(simulation_spec(folder))
+
+
+def mark(folder, **changes):
+    spec = DataSpec.from_yaml(simulation_spec(folder)).to_dict()
+    return json.dumps({"spec": {**spec, **changes}, "data_sha256": "0" * 64})
+
+
+@case("an output that is a file")
+def _(folder):
+    (folder / "out").write_text("my notes")
+    return run(simulation_spec(folder))
+
+
+@case("an output folder with the run of another spec")
+def _(folder):
+    training = DataSpec.from_yaml(simulation_spec(folder)).training.model_dump(mode="json") | {"epochs": 7}
+    return output_with(folder, "run.json", mark(folder, training=training))
+
+
+case("an output folder that holds something else")(lambda folder: output_with(folder, "thesis.txt", "by hand"))
+case("an output folder with the run of other data")(lambda folder: output_with(folder, "run.json", mark(folder)))
+case("an output folder with a damaged mark of its run")(lambda folder: output_with(folder, "run.json", '{"spec":'))
+
+
+# ---------------------------------------------------------------- models, exports, usage
+
+
+@case("a folder that holds no trained model")
+def _(folder):
+    (folder / "model").mkdir()
+    return ["evaluate", folder / "model", simulation_spec(folder)]
+
+
+@case("a model file that is damaged")
+def _(folder):
+    spec = simulation_spec(folder)
+    (folder / "model").mkdir()
+    for name, content in {"model.keras": "PK", "model_card.json": "{}", "history.csv": "epoch\n1\n"}.items():
+        (folder / "model" / name).write_text(content)
+    (folder / "model" / "spec.yaml").write_text(spec.read_text())
+    return ["evaluate", folder / "model", spec]
+
+
+@case("a folder that holds no export")
+def _(folder):
+    (folder / "export").mkdir()
+    return ["score", folder / "export", folder / "a.npy", "--output", folder / "out.csv"]
+
+
+case("an export that is not there")(lambda folder: ["verify", folder / "export"])
+case("an unknown verb")(lambda folder: ["trian", folder / "spec.yaml"])
+case("an unknown option")(lambda folder: [*run(simulation_spec(folder)), "--epochs", "3"])
+case("a missing argument")(lambda folder: ["run"])
+case("a kind of model that there is not")(lambda folder: ["train", simulation_spec(folder), "--model", "detektor"])
+
+
+# ---------------------------------------------------------------- tests
+
+
+def contents(folder):
+    return {path: path.read_bytes() if path.is_file() else None for path in sorted(folder.rglob("*"))}
+
+
+def test_the_table_and_the_cases_are_the_same():
+    rows = [line for line in PAGE.read_text().splitlines() if line.startswith("| ")]
+    assert len(rows) == len(TABLE) + 2 * PAGE.read_text().count("\n| input |")
+    assert set(TABLE) == set(CASES)
+
+
+@pytest.mark.parametrize("name", list(TABLE))
+def test_bad_input(name, tmp_path, monkeypatch):
+    monkeypatch.delenv("TUMORKERAS_NOWHERE", raising=False)
+    message, status = TABLE[name]
+    arguments = CASES[name](tmp_path)
+    before = contents(tmp_path)
+    outcome = run_command(*arguments)
+    assert message in outcome.err
+    assert (outcome.status, outcome.out) == (status, "")
+    assert "Traceback" not in outcome.err
+    if status == 1:
+        assert outcome.err.count("tumorkeras: ") == 1
+    assert contents(tmp_path) == before
+
+
+def test_the_pickled_payload_would_have_done_it(tmp_path):
+    """What the refusal of pickled objects is worth: the same bytes, unpickled, make the folder."""
+    pickle.loads(pickle.dumps(Payload(tmp_path / "made")))
+    assert (tmp_path / "made").is_dir()
+
+
+@pytest.mark.parametrize("name", ["ragged rows", "an unknown verb"])
+def test_a_shell_sees_the_same(name, tmp_path):
+    message, status = TABLE[name]
+    arguments = [str(argument) for argument in CASES[name](tmp_path)]
+    script = Path(sys.executable).with_name("tumorkeras")
+    command = [str(script)] if script.exists() else [sys.executable, "-m", "tumorkeras"]
+    before = contents(tmp_path)
+    done = subprocess.run(
+        [*command, *arguments], capture_output=True, text=True, cwd=Path(__file__).parents[1], check=False
+    )
+    assert (done.returncode, done.stdout) == (status, "")
+    assert message in done.stderr
+    said = [line for line in done.stderr.splitlines() if line != "data ..."]
+    assert len(said) == (1 if status == 1 else 4)
+    assert contents(tmp_path) == before

@@ -1,0 +1,188 @@
+"""The command line: thin verbs, clean streams, exit statuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from command_line import run_command
+
+from tumorkeras import DataSpec, cli, compare, simulate_motility
+from tumorkeras.errors import DataError, MissingExtraError
+
+ROOT = Path(__file__).parents[1]
+VALUES = {
+    "name": "motion",
+    "source": {"kind": "simulation", "samples_per_class": 12, "frames": 6},
+    "input": {"shape": [6, 8, 8, 1], "spacing": [1, 8, 8]},
+    "classifier": {"filters": [4], "dense": [4], "pretraining": "none"},
+    "training": {"epochs": 1},
+    "splits": {"folds": 2},
+    "comparison": {"methods": ["majority", "trivial"]},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a spec, and the model that a real process trained from it."""
+    place = tmp_path_factory.mktemp("cli")
+    (place / "spec.yaml").write_text(yaml.safe_dump(VALUES))
+    return place
+
+
+@pytest.fixture(scope="module")
+def trained(folder):
+    """A process of its own, with TensorFlow left to say what it likes."""
+    quiet = ("TF_CPP_MIN_LOG_LEVEL", "MPLBACKEND")
+    environment = {name: value for name, value in os.environ.items() if name not in quiet}
+    environment["PYTHONPATH"] = str(ROOT)
+    command = [sys.executable, "-m", "tumorkeras", "train", "spec.yaml", "--output", "model", "--json"]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
+
+
+def test_streams_of_a_real_process_hold_nothing_but_ours(trained, folder):
+    assert (trained.returncode, trained.stderr) == (0, "model: model\n")
+    (line,) = trained.stdout.splitlines()
+    assert json.loads(line) == json.loads((folder / "model" / "model_card.json").read_text())
+
+
+def test_evaluate_gives_the_metrics_of_the_card(trained, folder):
+    outcome = run_command("evaluate", folder / "model", folder / "spec.yaml", "--json")
+    assert outcome.status == 0, outcome.err
+    found = json.loads(outcome.out.splitlines()[-1])
+    card = json.loads((folder / "model" / "model_card.json").read_text())
+    assert found["accuracy"] == pytest.approx(card["metrics"]["values"]["accuracy"])
+
+
+def test_export_verify_and_score(trained, folder):
+    exported = run_command("export", folder / "model", "--output", folder / "exports", "--json")
+    assert exported.status == 0, exported.err
+    path = json.loads(exported.out)["export"]
+    assert path == str(folder / "exports" / "model" / "1")
+    verified = run_command("verify", path)
+    assert (verified.status, verified.err) == (0, "")
+    assert verified.out.startswith(f"{path}: ok, signatures ")
+    np.save(folder / "cells.npy", np.zeros((3, 6, 8, 8), "uint8"))
+    table = folder / "table.csv"
+    scored = run_command("score", path, folder / "cells.npy", folder / "lost.npy", "--output", table, "--json")
+    assert scored.status == 0, scored.err
+    assert json.loads(scored.out) == {"rows": 4, "errors": 1}
+    assert pd.read_csv(table)["status"].tolist() == ["ok", "ok", "ok", "error"]
+
+
+def test_compare_prints_the_table(folder):
+    outcome = run_command("compare", folder / "spec.yaml", "--output", folder / "comparison", "--json")
+    assert outcome.status == 0, outcome.err
+    rows = json.loads(outcome.out)
+    assert [row["method"] for row in rows] == ["majority", "trivial"]
+    table = compare(DataSpec.from_yaml(folder / "spec.yaml"), progress_bar=False)
+    assert [row["accuracy"] for row in rows] == pytest.approx(table["accuracy"].tolist())
+    assert rows[0]["seconds"] >= 0
+    assert pd.read_csv(folder / "comparison" / "comparison.csv")["method"].tolist() == ["majority", "trivial"]
+
+
+def test_simulate_writes_what_the_function_gives(tmp_path):
+    outcome = run_command(
+        "simulate", "levy_flight", "--n", 4, "--frames", 7, "--seed", 3, "--output", tmp_path, "--json"
+    )
+    assert (outcome.status, len(outcome.out.splitlines())) == (0, 1)
+    files = json.loads(outcome.out)["files"]
+    read = np.stack([pd.read_csv(file, header=None).to_numpy("float32") for file in files], axis=-1)
+    np.testing.assert_allclose(read, simulate_motility("levy_flight", 4, 7, seed=3), rtol=1e-5)
+
+
+def test_without_json_the_result_is_on_standard_output(tmp_path):
+    outcome = run_command("simulate", "random_walk", "--n", 2, "--frames", 3, "--output", tmp_path)
+    assert outcome.out == f"{tmp_path / 'random_walk_X.csv'}, {tmp_path / 'random_walk_Y.csv'}: 2 tracks\n"
+    assert outcome.err == ""
+
+
+def test_schema_is_that_of_the_spec():
+    assert json.loads(run_command("schema").out) == DataSpec.json_schema()
+
+
+def test_help_names_every_verb():
+    outcome = run_command("--help")
+    assert outcome.status == 0
+    for verb in ("run", "train", "compare", "evaluate", "export", "verify", "score", "simulate", "schema"):
+        assert f"\n  {verb} " in outcome.out
+
+
+@pytest.mark.parametrize("arguments", [[], ["trian"], ["run"], ["run", "a.yaml", "--nothing"]])
+def test_wrong_usage_is_status_2(arguments):
+    outcome = run_command(*arguments)
+    assert outcome.status == 2
+    assert "Usage: tumorkeras" in outcome.out + outcome.err
+
+
+@pytest.mark.parametrize(
+    ("raised", "message"),
+    [
+        (DataError("cells.csv", ["row 2 is short"]), "tumorkeras: cells.csv: row 2 is short\n"),
+        (
+            MissingExtraError("pydicom", "medical"),
+            "tumorkeras: pydicom is not installed; install it with: pip install 'tumorkeras[medical]'\n",
+        ),
+        (PermissionError(13, "Permission denied", "out"), "tumorkeras: out: Permission denied\n"),
+    ],
+)
+def test_faults_are_one_message_and_status_1(raised, message, capsys):
+    def command():
+        raise raised
+
+    assert cli._status(command) == 1
+    assert capsys.readouterr().err == message
+
+
+def test_an_error_of_ours_is_not_hidden():
+    """A mistake in the code is no fault of the user's: it keeps its traceback."""
+
+    def command():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        cli._status(command)
+
+
+def test_an_interrupt_says_how_to_go_on(monkeypatch, tmp_path):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(VALUES))
+    monkeypatch.setattr("tumorkeras.workflow.run", interrupt)
+    outcome = run_command("run", tmp_path / "spec.yaml")
+    assert outcome.status == 130
+    assert outcome.err.splitlines()[-1] == "tumorkeras: stopped; the same command goes on from where it was"
+
+
+def test_the_spec_is_read_before_tensorflow_starts():
+    """A slip in the spec is said in a second, not after the seconds TensorFlow takes."""
+    check = (
+        "import sys; sys.argv = ['tumorkeras', 'run', 'no.yaml']\n"
+        "from tumorkeras.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as stop: sys.exit(10 * stop.code + ('tensorflow' in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 10, done.stderr
+
+
+def test_what_fails_behind_the_silence_is_shown(capfd):
+    def start():
+        with cli._standard_error_kept():
+            os.write(2, b"dlopen: libcuda.so is damaged\n")
+            raise ImportError("libcuda")
+
+    with pytest.raises(ImportError, match="libcuda"):
+        start()
+    with cli._standard_error_kept():
+        os.write(2, b"nobody needs this\n")
+    os.write(2, b"back\n")
+    assert capfd.readouterr().err == "dlopen: libcuda.so is damaged\nback\n"

@@ -1,0 +1,309 @@
+"""The command line: each verb is a thin call of one public function.
+
+Exit status 0: done; 1: a fault in the data or the job, said in one message; 2: wrong usage. Progress and
+messages go to standard error; with ``--json`` the last line of standard output is the result as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tumorkeras.errors import MissingExtraError, TumorKerasError
+
+INTERRUPTED = 130  # as shells have it: 128 + SIGINT
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="From a folder of medical images to a served tumour detector.",
+)
+
+SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="The data_spec.yaml.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, the last one.")]
+
+
+class Kind(StrEnum):
+    """What can be trained."""
+
+    autoencoder = "autoencoder"
+    classifier = "classifier"
+
+
+class Motion(StrEnum):
+    """What can be simulated."""
+
+    random_walk = "random_walk"
+    levy_flight = "levy_flight"
+    fractional_brownian = "fractional_brownian"
+
+
+class Part(StrEnum):
+    """A part of the samples."""
+
+    train = "train"
+    val = "val"
+    test = "test"
+
+
+@app.command()
+def run(
+    spec: SpecPath,
+    output: Annotated[Path, typer.Option(help="Folder for all results.")] = Path("out"),
+    as_json: Json = False,
+) -> None:
+    """Train, compare, export, score and report: the main job. Started again, it goes on where it stopped."""
+    data_spec = _read_spec(spec)
+    _start_tensorflow()
+    from tumorkeras.workflow import run as run_job
+
+    result = run_job(data_spec, output)
+    exports = {kind: str(path) for kind, path in result.exports.items()}
+    found = {"report": str(result.report), "exports": exports, "seconds": result.seconds}
+    _say(f"report: {result.report}", as_json, found)
+
+
+@app.command()
+def train(
+    spec: SpecPath,
+    model: Annotated[Kind, typer.Option(help="What to train.")] = Kind.classifier,
+    output: Annotated[Path, typer.Option(help="The model's folder.")] = Path("model"),
+    initial: Annotated[Path | None, typer.Option(help="Folder of a model to start from.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train one model into a folder. Started again, it goes on from its last epoch."""
+    data_spec = _read_spec(spec)
+    _start_tensorflow()
+    from tumorkeras.training import train as train_model
+
+    trained = train_model(data_spec, model.value, output, initial=initial)
+    _say(f"model: {trained.folder}", as_json, trained.card)
+
+
+@app.command()
+def compare(
+    spec: SpecPath,
+    output: Annotated[Path, typer.Option(help="Folder for comparison.csv.")] = Path("comparison"),
+    as_json: Json = False,
+) -> None:
+    """Hold the classifier against SVM, ANN and the trivial baselines, on the same folds."""
+    data_spec = _read_spec(spec)
+    _start_tensorflow()
+    from tumorkeras.comparison import compare as compare_methods
+
+    table = compare_methods(data_spec, output=output)
+    _say(table.to_string(index=False), as_json, json.loads(table.to_json(orient="records")))
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a trained model.")],
+    spec: SpecPath,
+    split: Annotated[Part, typer.Option(help="Part to read.")] = Part.test,
+    as_json: Json = False,
+) -> None:
+    """Print a model's metrics, with intervals, on a part of the data."""
+    data_spec = _read_spec(spec)
+    _start_tensorflow()
+    from tumorkeras.data.samples import load_samples
+    from tumorkeras.training import evaluate as evaluate_model
+    from tumorkeras.training import load
+
+    trained = load(model)
+    metrics = evaluate_model(trained, load_samples(data_spec).part(split.value))
+    _say(metrics.to_string(), as_json, json.loads(metrics.to_json(orient="index")))
+
+
+@app.command()
+def export(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a trained model.")],
+    output: Annotated[Path, typer.Option(help="Folder of exports: OUTPUT/NAME/VERSION.")] = Path("exports"),
+    name: Annotated[str | None, typer.Option(help="By default the name of the model's folder.")] = None,
+    version: Annotated[int | None, typer.Option(help="By default one more than the largest there.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a SavedModel for TF Serving, checked in a process that has TensorFlow alone."""
+    _start_tensorflow()
+    from tumorkeras.serving.export import export as export_model
+
+    folder = export_model(model, output, name=name, version=version)
+    _say(f"export: {folder}", as_json, {"export": str(folder)})
+
+
+@app.command()
+def verify(
+    path: Annotated[Path, typer.Argument(metavar="EXPORT", help="A version folder of an export.")],
+    as_json: Json = False,
+) -> None:
+    """Check that TF Serving can load and run an export."""
+    _start_tensorflow()
+    from tumorkeras.serving.verify import verify_export
+
+    report = verify_export(path)
+    if not report.ok:
+        raise TumorKerasError(str(path), report.faults)
+    _say(f"{path}: ok, signatures {', '.join(report.signatures)}", as_json, report.to_dict())
+
+
+@app.command()
+def score(
+    model: Annotated[Path, typer.Argument(metavar="EXPORT", help="Folder of an export.")],
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Files, folders, or one data spec.")],
+    output: Annotated[Path, typer.Option(help="Table to write: .parquet or .csv.")],
+    split: Annotated[Part | None, typer.Option(help="With a data spec: the part to score.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a table of predictions, a row a sample; what cannot be read is a row that says why."""
+    is_spec = len(inputs) == 1 and inputs[0].suffix in (".yaml", ".yml")
+    source: Any = _read_spec(inputs[0]) if is_spec else inputs
+    _start_tensorflow()
+    from tumorkeras.scoring import score as score_inputs
+    from tumorkeras.scoring import write_predictions
+
+    table = score_inputs(model, source, split=split.value if split else None)
+    write_predictions(table, output)
+    failed = int((table["status"] == "error").sum())
+    _say(
+        f"{output}: {len(table)} rows, {failed} of them errors",
+        as_json,
+        {"rows": len(table), "errors": failed},
+    )
+
+
+@app.command()
+def simulate(
+    kind: Annotated[Motion, typer.Argument(metavar="KIND", help="random_walk, levy_flight or fractional_brownian.")],
+    output: Annotated[Path, typer.Option(help="Folder for KIND_X.csv and KIND_Y.csv.")] = Path("."),
+    n: Annotated[int, typer.Option(help="Number of tracks.")] = 300,
+    frames: Annotated[int, typer.Option(help="Positions of a track.")] = 101,
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Write simulated tracks as a pair of matrices, a row a cell."""
+    import pandas as pd
+
+    from tumorkeras.data.simulate import simulate_motility
+
+    tracks = simulate_motility(kind.value, n, frames, seed=seed)
+    output.mkdir(parents=True, exist_ok=True)
+    files = [output / f"{kind.value}_{axis}.csv" for axis in "XY"]
+    for file, positions in zip(files, (tracks[..., 0], tracks[..., 1]), strict=True):
+        pd.DataFrame(positions).to_csv(file, header=False, index=False)
+    _say(f"{files[0]}, {files[1]}: {n} tracks", as_json, {"files": [str(file) for file in files]})
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of data_spec.yaml, for editors that complete and check while typing."""
+    from tumorkeras.spec import DataSpec
+
+    typer.echo(json.dumps(DataSpec.json_schema(), indent=2))
+
+
+def _say(text: str, as_json: bool, result: Any) -> None:
+    typer.echo(text, err=as_json)
+    if as_json:
+        typer.echo(json.dumps(result, ensure_ascii=False))
+
+
+def _read_spec(path: Path) -> Any:
+    """The spec, before TensorFlow takes its seconds to start: a fault in it is said at once."""
+    from tumorkeras.spec import DataSpec
+
+    return DataSpec.from_yaml(path)
+
+
+def _start_tensorflow() -> None:
+    """Import TensorFlow and let it look for devices, without what it says about them.
+
+    TF_CPP_MIN_LOG_LEVEL alone does not do it: the first messages are written before TensorFlow reads it.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if "tensorflow" in sys.modules or os.environ["TF_CPP_MIN_LOG_LEVEL"] < "2":
+        return
+    with _standard_error_kept():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+
+
+@contextmanager
+def _standard_error_kept() -> Iterator[None]:
+    """Keep what is written to the file descriptor of standard error; it is shown only if the work fails."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(saved, kept.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+class _Once(logging.Filter):
+    """Lets a message through once: what reading the data had to say is said again whenever they are read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        new = message not in self.said
+        self.said.add(message)
+        return new
+
+
+def _show_progress() -> None:
+    """Our own messages go to standard error; other packages' chatter is not shown."""
+    logger = logging.getLogger("tumorkeras")
+    for handler in [handler for handler in logger.handlers if handler.get_name() == __name__]:
+        logger.removeHandler(handler)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.set_name(__name__)
+    handler.addFilter(_Once())
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    if not logging.getLogger().handlers:
+        logging.getLogger().addHandler(logging.NullHandler())
+
+
+def main() -> None:
+    """Run the command line; faults of data and job become one message and exit status 1."""
+    # Pictures go into files: no window system is asked for.
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    _show_progress()
+    sys.exit(_status(lambda: app(prog_name="tumorkeras")))
+
+
+def _status(command: Callable[[], Any]) -> int:
+    try:
+        command()
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            typer.echo("tumorkeras: stopped; the same command goes on from where it was", err=True)
+        raise
+    except (TumorKerasError, MissingExtraError) as error:
+        typer.echo(f"tumorkeras: {error}", err=True)
+        return 1
+    except OSError as error:
+        typer.echo(f"tumorkeras: {error.filename or 'the system'}: {error.strerror or error}", err=True)
+        return 1
+    return 0

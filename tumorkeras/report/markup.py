@@ -1,0 +1,153 @@
+"""Pieces of HTML from plain text: whatever comes in as text goes out escaped."""
+
+from __future__ import annotations
+
+import base64
+import math
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+# Figures are drawn at 144 dots an inch; a CSS pixel is 1/96 inch.
+PIXEL_RATIO = 144 / 96
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table: its text, a fainter text after it, and a tag.
+
+    ``number`` puts it to the right, where digits line up.
+    """
+
+    text: str
+    interval: str = ""
+    tag: str = ""
+    number: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table; ``kind`` is "", "best" or "baseline"."""
+
+    cells: Sequence[Cell]
+    kind: str = ""
+
+
+def paragraph(text: str, kind: str = "") -> str:
+    """A paragraph; ``kind`` is "", "soft" for what is less important, or "aside" for what must be minded.
+
+    Examples
+    --------
+    >>> paragraph("a < b")
+    '<p>a &lt; b</p>'
+    """
+    return f"<p{_class(kind)}>{escape(text)}</p>"
+
+
+def bullets(lines: Iterable[str]) -> str:
+    """A list of lines."""
+    return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
+
+
+def heading(text: str) -> str:
+    """A heading below that of the section."""
+    return f"<h3>{escape(text)}</h3>"
+
+
+def preformatted(text: str) -> str:
+    """Text with its own line breaks, such as YAML."""
+    return f'<pre tabindex="0">{escape(text)}</pre>'
+
+
+def section(identity: str, title: str, parts: Iterable[str]) -> str:
+    """A section of pieces that are HTML already."""
+    body = "\n".join(parts)
+    return f'<section id="{escape(identity)}">\n<h2>{escape(title)}</h2>\n{body}\n</section>'
+
+
+def table(columns: Sequence[str], rows: Sequence[Row], label: str, stacked: bool = False) -> str:
+    """A table that scrolls sideways where the page is narrow; the first cell of a row is its heading.
+
+    Without ``columns`` it has no head; ``stacked`` puts intervals below their figures, where columns are many.
+    """
+    right = [bool(rows) and rows[0].cells[place].number for place in range(len(columns))]
+    head = "".join(
+        f'<th scope="col"{_class("number" if numeric else "")}>{escape(name)}</th>'
+        for name, numeric in zip(columns, right, strict=True)
+    )
+    top = f"<thead><tr>{head}</tr></thead>\n" if columns else ""
+    body = "\n".join(f"<tr{_class(row.kind)}>{_cells(row.cells)}</tr>" for row in rows)
+    opening = f"<table{_class('stacked' if stacked else '')}>"
+    return (
+        f'<div class="scroll" role="region" aria-label="{escape(label)}" tabindex="0">{opening}\n'
+        f"{top}<tbody>\n{body}\n</tbody></table></div>"
+    )
+
+
+def _cells(cells: Sequence[Cell]) -> str:
+    return "".join(_cell(cell, "th" if place == 0 else "td") for place, cell in enumerate(cells))
+
+
+def _cell(cell: Cell, element: str) -> str:
+    scope = ' scope="row"' if element == "th" else ""
+    content = escape(cell.text)
+    if cell.interval:
+        content += f' <span class="interval">{escape(cell.interval)}</span>'
+    if cell.tag:
+        content += f'<span class="tag">{escape(cell.tag)}</span>'
+    return f"<{element}{scope}{_class('number' if cell.number else '')}>{content}</{element}>"
+
+
+def keys(figures: Iterable[tuple[str, str, str]]) -> str:
+    """The key figures at the top of the page: (name, value, note) each."""
+    tiles = "".join(
+        f'<div><dt>{escape(name)}</dt><dd class="value">{escape(value)}</dd><dd class="note">{escape(note)}</dd></div>'
+        for name, value, note in figures
+    )
+    return f'<dl class="keys">{tiles}</dl>'
+
+
+def figure(png: bytes, alt: str, caption: str = "") -> str:
+    """A PNG inside the page, at the size it was drawn for, with a text for those who do not see it."""
+    width, height = (round(size / PIXEL_RATIO) for size in struct.unpack(">II", png[16:24]))
+    data = base64.b64encode(png).decode("ascii")
+    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return (
+        f'<figure><img src="data:image/png;base64,{data}" width="{width}" height="{height}" '
+        f'alt="{escape(alt)}">{below}</figure>'
+    )
+
+
+def figures(pieces: Iterable[str]) -> str:
+    """Figures side by side where there is room."""
+    return f'<div class="figures">{"".join(pieces)}</div>'
+
+
+def rounded(value: float | None, digits: int = 3) -> str:
+    """A figure of a table; a dash where it is undefined.
+
+    Examples
+    --------
+    >>> rounded(0.98765), rounded(None), rounded(float("nan")), rounded(0.00012345)
+    ('0.988', '–', '–', '0.000123')
+    """
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{value:.{digits}g}" if 0 < abs(value) < 0.01 else f"{value:.{digits}f}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """The ends of an interval; nothing where they are undefined.
+
+    Examples
+    --------
+    >>> interval(0.9, 1.0).split(), interval(None, 1.0)
+    (['[0.900,', '1.000]'], '')
+    """
+    ends = rounded(low), rounded(high)
+    return "" if "–" in ends else f"[{ends[0]},\N{NO-BREAK SPACE}{ends[1]}]"
+
+
+def _class(name: str) -> str:
+    return f' class="{escape(name)}"' if name else ""
