@@ -119,7 +119,7 @@ def test_figures_are_those_of_the_kept_probabilities(everything, folder):
         row = everything.set_index("method").loc[method]
         assert row["auc"] == pytest.approx(np.mean(areas))
         low, high = stats.t.interval(0.95, 1, np.mean(areas), stats.sem(areas)) if np.ptp(areas) else areas
-        assert [row["auc_low"], row["auc_high"]] == pytest.approx([low, high])
+        assert [row["auc_low"], row["auc_high"]] == pytest.approx(np.clip([low, high], 0, 1))
 
 
 def test_methods_that_look_beat_the_majority(everything):
@@ -348,3 +348,23 @@ def test_nodules_by_size_and_by_features(data_folder):
     assert table["samples"].tolist() == [618, 618]
     assert table.loc["trivial", "auc"] > 0.8
     assert table.loc["svm_linear", "auc"] > table.loc["trivial", "auc"] - 0.02
+
+
+def test_folds_of_the_users_own_and_a_single_one(samples):
+    rows = np.arange(len(samples))
+    held_out = rows % 4 == 0
+    one = [(rows[~held_out], rows[held_out])]
+    table = compare(samples.spec, ["majority", "trivial"], samples=samples, folds=one).set_index("method")
+    assert table["folds"].tolist() == [1, 1]
+    assert table["samples"].tolist() == [held_out.sum()] * 2
+    assert table["p_value"].isna().all()
+    trivial = table.loc["trivial"]
+    # A bootstrap of the one part gives an interval where a t interval over folds could not.
+    assert 0 <= trivial["accuracy_low"] < trivial["accuracy"] <= trivial["accuracy_high"] <= 1
+
+
+def test_intervals_stay_within_the_scale(samples):
+    table = compare(samples.spec, ["majority", "trivial"], samples=samples)
+    for metric in ("sensitivity", "specificity", "accuracy", "auc"):
+        assert (table[f"{metric}_low"] >= 0).all()
+        assert (table[f"{metric}_high"] <= 1).all()

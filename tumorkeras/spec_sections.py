@@ -235,8 +235,8 @@ class Splits(Section):
     files: GivenSplit | None = None
     """Lists of sample ids, which fix every part."""
     given: dict[str, Part] | None = None
-    """What each part of the npz file becomes; null keeps parts called train, val and test. Parts that all become
-    train are mixed and split anew by fractions."""
+    """What each part of the npz file becomes; null keeps the parts train, val and test where they are called so.
+    Parts that all become train are mixed and split anew by fractions."""
     group: str | None = None
     """Column of the source's table; samples with the same value stay in the same part and fold."""
     folds: AtLeastTwo = 5

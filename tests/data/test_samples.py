@@ -122,10 +122,12 @@ def test_scale_is_normalised_on_request():
 # -------------------------------------------------------------------------------------------------------- tracks
 
 
-def test_pairs_are_cropped_with_a_note(tracks_spec):
-    samples = load_samples(tracks_spec())
+def test_pairs_are_cropped_with_a_note(tracks_spec, caplog):
+    with caplog.at_level("INFO", logger="tumorkeras"):
+        samples = load_samples(tracks_spec())
     assert samples.values.shape == (22, 8, 2)
     assert samples.notes == ("a: 12 tracks of 9 frames cropped to the first 8", "b: 10 tracks of 8 frames")
+    assert caplog.messages == list(samples.notes)  # said once
 
 
 def test_a_draw_keeps_the_rows_of_the_file_in_the_ids(tracks_spec):

@@ -240,7 +240,7 @@ def _table(
         row: dict[str, object] = {"method": method, "features": problem.name_of(METHODS[method].features)}
         for metric, (value, low, high) in _intervals(problem, results.get(method, [])).items():
             row |= {metric: value, f"{metric}_low": low, f"{metric}_high": high}
-        row["p_value"] = _p_value(accuracies, method, best)
+        row["p_value"] = _p_value(accuracies, method, best, folds)
         row["seconds"] = np.mean([found.seconds for found in results.get(method, [])] or [np.nan])
         row["samples"] = sum(len(test) for _, test in folds)
         row["folds"] = len(folds)
@@ -248,7 +248,7 @@ def _table(
         rows.append(row)
     table = pd.DataFrame(rows)
     table.attrs = {
-        "caveat": _caveat(len(results), best),
+        "caveat": _caveat(len(results), best, len(folds)),
         "trivial": problem.name_of("trivial"),
         "best": best,
         "confidence": CONFIDENCE,
@@ -259,15 +259,22 @@ def _table(
 def _intervals(problem: Problem, results: list[FoldResult]) -> dict[str, tuple[float, float, float]]:
     """Each metric with its interval: a t interval over the folds, of a single fold a bootstrap over its samples."""
     if len(results) == 1:
-        only = results[0]
-        groups = None if problem.samples.groups is None else problem.samples.groups[only.rows]
-        table = classification_metrics(only.labels, np.array(only.probabilities), groups=groups, confidence=CONFIDENCE)
-        names = _names_of_metrics(len(problem.samples.classes))
-        return {metric: tuple(table.loc[name, ["value", "low", "high"]]) for metric, name in names.items()}
+        return _bootstrap_intervals(problem, results[0])
     figures = pd.DataFrame([result.metrics for result in results], columns=list(METRICS), dtype="float64")
+    intervals = {metric: mean_interval(figures[metric] if results else [np.nan], CONFIDENCE) for metric in METRICS}
+    # A t interval knows nothing of the ends of the scale.
     return {
-        metric: tuple(mean_interval(figures[metric] if results else [np.nan], CONFIDENCE))[:3] for metric in METRICS
+        metric: (found.value, max(found.low, 0.0), min(found.high, 1.0)) if np.isfinite(found.low) else found[:3]
+        for metric, found in intervals.items()
     }
+
+
+def _bootstrap_intervals(problem: Problem, only: FoldResult) -> dict[str, tuple[float, float, float]]:
+    groups = None if problem.samples.groups is None else problem.samples.groups[only.rows]
+    table = classification_metrics(only.labels, np.array(only.probabilities), groups=groups, confidence=CONFIDENCE)
+    figures = table[["value", "low", "high"]].astype("float64")
+    names = _names_of_metrics(len(problem.samples.classes))
+    return {metric: tuple(figures.loc[name].tolist()) for metric, name in names.items()}
 
 
 def _names_of_metrics(classes: int) -> dict[str, str]:
@@ -277,16 +284,18 @@ def _names_of_metrics(classes: int) -> dict[str, str]:
     return {metric: names.get(metric, prefix + metric) for metric in METRICS}
 
 
-def _p_value(accuracies: dict[str, np.ndarray], method: str, best: str | None) -> float:
-    if best is None or method == best or method not in accuracies or len(accuracies[method]) < 2:
+def _p_value(accuracies: dict[str, np.ndarray], method: str, best: str | None, folds: Folds) -> float:
+    if best is None or method == best or method not in accuracies or len(folds) < 2:
         return np.nan
-    folds = len(accuracies[method])
-    return corrected_resampled_t(accuracies[best], accuracies[method], test_fraction=1 / folds).p_value
+    fraction = float(np.mean([len(test) / (len(training) + len(test)) for training, test in folds]))
+    return corrected_resampled_t(accuracies[best], accuracies[method], test_fraction=fraction).p_value
 
 
-def _caveat(methods: int, best: str | None) -> str:
+def _caveat(methods: int, best: str | None, folds: int) -> str:
     if best is None:
         return "No method gave a result."
+    if folds == 1:
+        return "One held-out part: the intervals are from a bootstrap of its samples, and there is no paired test."
     return (
         f"The p values are not corrected for the number of comparisons ({methods - 1}), and {best} was "
         "picked as the best on these same folds: read them as a ranking, not as proof. The intervals are "

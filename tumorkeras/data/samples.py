@@ -127,11 +127,11 @@ def _splits(spec: DataSpec, table: pd.DataFrame) -> np.ndarray:
     labels = table["class_id"].to_numpy()
     groups = None if table["group"].isna().any() else table["group"].to_numpy()
     shares = spec.splits.fractions.model_dump()
-    if "given_split" not in table:
-        return assign_parts(labels, shares, groups, spec.splits.seed)
-    found = sorted(set(table["given_split"]))
+    found = sorted(set(table["given_split"])) if "given_split" in table else []
     # Mixing the data's own parts anew is a leak where their makers parted patients: it must be asked for.
     given = spec.splits.given or {name: name for name in found if name in PARTS}
+    if not given:
+        return assign_parts(labels, shares, groups, spec.splits.seed)
     faults = [f"says nothing of the data's part {name!r}" for name in found if name not in given]
     faults += [f"names the part {name!r}, but the data have {', '.join(found)}" for name in given if name not in found]
     if faults:

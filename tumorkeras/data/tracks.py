@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -11,8 +10,6 @@ import numpy as np
 import pandas as pd
 
 from tumorkeras.errors import DataError
-
-logger = logging.getLogger(__name__)
 
 # A file with thousands of bad cells has one cause: the first few show it.
 MOST_FAULTS = 10
@@ -228,7 +225,7 @@ def crop_tracks(
     kept : dict of str to ndarray
         For each class the positions, in the given order, of the tracks that were kept.
     notes : list of str
-        What was cut and left out, in words; also logged.
+        What was cut and left out, in words.
 
     Examples
     --------
@@ -255,8 +252,6 @@ def crop_tracks(
     kept = {name: np.flatnonzero(found >= frames) for name, found in lengths.items()}
     cropped = {name: np.stack([listed[name][k][:frames] for k in rows]) for name, rows in kept.items()}
     notes = [_crop_note(name, found, frames) for name, found in lengths.items()]
-    for note in notes:
-        logger.info(note)
     return cropped, kept, notes
 
 
