@@ -117,6 +117,13 @@ def test_text_is_read_back(tmp_path, values, form):
     assert DataSpec.from_yaml(path) == spec
 
 
+def test_specs_are_equal_by_content_wherever_they_were_read():
+    here, there = DataSpec.from_dict(SIMULATION), DataSpec.from_dict(SIMULATION, folder="elsewhere")
+    assert here == there
+    assert here != DataSpec.from_dict(changed(training__epochs=3))
+    assert here != SIMULATION
+
+
 def test_plain_values_are_read_back(values):
     spec = DataSpec.from_dict(values)
     assert DataSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
@@ -145,9 +152,7 @@ def test_saving_through_a_linked_folder_keeps_the_files(tmp_path):
     assert copy.resolve(copy.source.path).samefile(tmp_path / "volumes.npz")
 
 
-@pytest.mark.parametrize(
-    "path", ["/data/volumes.npz", "${DATA}/volumes.npz", "$DATA/volumes.npz", "~/volumes.npz"]
-)
+@pytest.mark.parametrize("path", ["/data/volumes.npz", "${DATA}/volumes.npz", "$DATA/volumes.npz", "~/volumes.npz"])
 def test_saving_elsewhere_leaves_absolute_paths(tmp_path, path):
     spec = DataSpec.from_dict({**SIMULATION, "source": {"kind": "npz", "path": path}}, folder=tmp_path)
     assert DataSpec.from_yaml(spec.save(tmp_path / "models" / "spec.yaml")).source.path == path

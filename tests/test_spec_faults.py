@@ -146,8 +146,7 @@ WRONG = [
     ({"training": 3}, f"training: 3 is not a section with the fields {TRAINING_FIELDS}"),
     (
         {"training": None},
-        f"training: null is not a section with the fields {TRAINING_FIELDS}; "
-        "leave the field out for its default",
+        f"training: null is not a section with the fields {TRAINING_FIELDS}; leave the field out for its default",
     ),
     ({"input": None}, "input: null is not a section with the fields shape, spacing, units"),
     (
@@ -234,6 +233,22 @@ def test_all_faults_are_told_at_once():
     ]
 
 
+def test_sections_that_are_right_are_held_against_each_other_though_others_are_wrong():
+    values = changed(training__epochs=-3, input__shape=[9, 16, 16, 1], splits__group="patient", zoom=1, name="my data")
+    assert [fault.split(":")[0] for fault in faults_of(values)] == [
+        "name",
+        "training.epochs",
+        "zoom",
+        "input.shape[0]",
+        "splits.group",
+    ]
+
+
+def test_a_section_that_is_wrong_is_held_against_no_other():
+    values = changed(source__frames=1, input__shape=[16, 16, 1], splits__group="patient", classes=["alone"])
+    assert faults_of(values) == ["source.frames: 1 is not an integer of at least 2"]
+
+
 def test_all_rules_over_several_sections_are_told_at_once():
     values = changed(input__shape=[9, 16, 16, 2], splits__group="patient", splits__given={"a": "val"})
     assert [fault.split(":")[0] for fault in faults_of(values)] == [
@@ -255,9 +270,7 @@ def test_something_else_than_a_mapping_is_refused():
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=3)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=3),
     max_leaves=6,
 )
 

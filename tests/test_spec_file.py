@@ -53,22 +53,18 @@ def test_every_repeated_key_is_named(tmp_path):
     ]
 
 
-@pytest.mark.parametrize(
-    "tag", ["!!python/object/apply:os.mkdir [made]", "!!python/name:os.system", "!own 3"]
-)
+@pytest.mark.parametrize("tag", ["!!python/object/apply:os.mkdir [made]", "!!python/name:os.system", "!own 3"])
 def test_tags_that_make_objects_are_refused(tmp_path, monkeypatch, tag):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "spec.yaml"
     path.write_text(f"name: {tag}\n")
-    with pytest.raises(
-        SpecError, match="is not plain YAML: line 1, column 7: could not determine a constructor"
-    ):
+    with pytest.raises(SpecError, match="is not plain YAML: line 1, column 7: could not determine a constructor"):
         DataSpec.from_yaml(path)
     assert not (tmp_path / "made").exists()
 
 
-def test_a_missing_file_is_told_with_the_verb_that_writes_one(tmp_path):
-    with pytest.raises(SpecError, match="there is no such file; `tumorkeras init FOLDER` writes one"):
+def test_a_missing_file_is_told_with_what_to_copy(tmp_path):
+    with pytest.raises(SpecError, match=r"there is no such file; copy data_spec\.yaml, whose comments explain every"):
         DataSpec.from_yaml(tmp_path / "spec.yaml")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import Field, PrivateAttr, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, model_validator
 
 from tumorkeras.errors import SpecError
 from tumorkeras.spec_faults import describe_faults
@@ -50,6 +50,8 @@ __all__ = [
     "Training",
 ]
 
+# For sections that are wrong, so that the others can be held against each other.
+STAND_IN: dict[str, Any] = {"name": "x", "source": {"kind": "simulation"}, "input": {"shape": [1, 1, 1]}}
 VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)\}|(?P<plain>\w+))")
 
 
@@ -120,13 +122,23 @@ class DataSpec(Section):
     comparison: Comparison = Comparison()
     """The rows of the comparison table."""
     clinical: Clinical | None = None
-    """A clinical table, for the description of the cohort."""
+    """A clinical table, carried for tables of the cohort: its file and column are checked, nothing else is read."""
 
     _folder: Path = PrivateAttr(default_factory=Path)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether the content is the same; the folder that a spec was read from is not part of it."""
+        return self.model_dump() == other.model_dump() if isinstance(other, DataSpec) else NotImplemented
+
     @model_validator(mode="after")
-    def _sections_fit(self) -> Self:
-        faults = [*self._shape_faults(), *self._class_faults(), *self._split_faults()]
+    def _sections_fit(self, info: ValidationInfo) -> Self:
+        wrong = (info.context or {}).get("wrong", set())
+        rules = [
+            (self._shape_faults, {"source", "input"}),
+            (self._class_faults, {"source", "tasks", "classes"}),
+            (self._split_faults, {"source", "splits"}),
+        ]
+        faults = [fault for rule, sections in rules if not sections & wrong for fault in rule()]
         if faults:
             raise ValueError("\n".join(faults))
         return self
@@ -174,9 +186,22 @@ class DataSpec(Section):
         try:
             spec = cls.model_validate(values)
         except ValidationError as error:
-            raise SpecError(name, describe_faults(error, cls)) from None
+            raise SpecError(name, [*describe_faults(error, cls), *cls._between_right_sections(values, error)]) from None
         spec._folder = Path(folder)
         return spec
+
+    @classmethod
+    def _between_right_sections(cls, values: dict[str, Any], error: ValidationError) -> list[str]:
+        """What pydantic leaves unchecked once a field is wrong: whether the other sections fit each other."""
+        wrong = {str(fault["loc"][0]) for fault in error.errors() if fault["loc"]}
+        if not wrong:
+            return []
+        right = {field: value for field, value in values.items() if str(field) not in wrong}
+        try:
+            cls.model_validate({**STAND_IN, **right}, context={"wrong": wrong})
+        except ValidationError as between:
+            return describe_faults(between, cls)
+        return []
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Self:

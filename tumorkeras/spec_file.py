@@ -42,7 +42,9 @@ def read_mapping(path: str | Path) -> dict[str, Any]:
         loader = PlainLoader(path.read_text(encoding="utf-8"))
         values = loader.get_single_data()
     except FileNotFoundError:
-        raise SpecError(f"{path}: there is no such file; `tumorkeras init FOLDER` writes one") from None
+        raise SpecError(
+            f"{path}: there is no such file; copy data_spec.yaml, whose comments explain every field"
+        ) from None
     except UnicodeDecodeError as error:
         raise SpecError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
     except OSError as error:

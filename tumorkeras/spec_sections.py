@@ -85,7 +85,7 @@ class TrackTable(Section):
     class_column: str = "class"
     """Column with the class of the cell."""
     track_column: str = "track"
-    """Column with the cell's name."""
+    """Column with the cell's name; names may start anew in each class."""
     time_column: str = "t"
     """Column with the time or frame number."""
     x_column: str = "x"
@@ -146,7 +146,7 @@ class NpzSource(Section):
 
 
 class ImageFolderSource(Section):
-    """A folder a class, each with PNG, JPEG or TIFF images, letterboxed to the input's height and width."""
+    """A folder a class, each with PNG, JPEG or TIFF images of 8 or 16 bits, letterboxed to input.shape."""
 
     kind: Literal["image_folder"] = "image_folder"
     """Tells this source from the others."""
@@ -154,9 +154,7 @@ class ImageFolderSource(Section):
     """The folder that holds the class folders."""
 
 
-Source = Annotated[
-    SimulationSource | TracksSource | NpzSource | ImageFolderSource, Field(discriminator="kind")
-]
+Source = Annotated[SimulationSource | TracksSource | NpzSource | ImageFolderSource, Field(discriminator="kind")]
 
 
 class Input(Section):
@@ -173,8 +171,7 @@ class Input(Section):
     def _spacing_fits_shape(self) -> Self:
         if self.spacing is not None and len(self.spacing) != len(self.shape) - 1:
             raise ValueError(
-                f"spacing has {len(self.spacing)} values, "
-                f"but shape has {len(self.shape) - 1} axes beside channels"
+                f"spacing has {len(self.spacing)} values, but shape has {len(self.shape) - 1} axes beside channels"
             )
         return self
 
@@ -193,12 +190,13 @@ class Rendering(Section):
     center: Literal["start", "mean", "extent"] = "extent"
     """The point of a track that lies in the middle: first position, mean, or middle of the bounding box."""
     outside: Literal["clip", "drop"] = "clip"
-    """A track that leaves the frame is held at its border or dropped."""
+    """A track that leaves the frame is held at its border (clip) or dropped. What fits may still leave it in
+    training, where tracks are turned or shifted at random; it is then held at the border."""
     normalise_scale: bool = False
     """Divide each track by its mean step, so that speed alone does not tell the classes."""
 
 
-class GivenSplit(Section):
+class SplitFiles(Section):
     """Lists of sample ids, one id a line, for parts that are fixed by files."""
 
     train: DataPath | None = None
@@ -232,7 +230,7 @@ class Splits(Section):
 
     fractions: SplitFractions = SplitFractions()
     """Shares of the parts that neither files nor given fixes."""
-    files: GivenSplit | None = None
+    files: SplitFiles | None = None
     """Lists of sample ids, which fix every part."""
     given: dict[str, Part] | None = None
     """What each part of the npz file becomes; null keeps the parts train, val and test where they are called so.
@@ -247,9 +245,7 @@ class Splits(Section):
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         if self.files is not None and self.given is not None:
-            raise ValueError(
-                "give files (lists of ids) or given (what the parts of the npz file become), not both"
-            )
+            raise ValueError("give files (lists of ids) or given (what the parts of the npz file become), not both")
         return self
 
 
@@ -369,9 +365,13 @@ class Comparison(Section):
 
 
 class Clinical(Section):
-    """A table with a row a patient, told apart by ``id_column``."""
+    """A clinical table, one row per patient, told apart by ``id_column``.
+
+    It is carried along for tables of the cohort. Loading the samples checks that the file has the column;
+    nothing else is read from it.
+    """
 
     path: DataPath
-    """The CSV file, with a header."""
+    """The CSV file, with a header; checked when the samples are loaded, and not used in training."""
     id_column: str
     """Column with the patient's id."""

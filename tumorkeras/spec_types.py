@@ -68,8 +68,6 @@ class DataPath(str):
         return core_schema.no_info_after_validator_function(cls, core_schema.str_schema(min_length=1))
 
     @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Text, called a path where a fault is described."""
         return {**handler(schema), "x-words": "a path"}

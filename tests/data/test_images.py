@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tumorkeras.data.images import letterbox, read_image_folder
+from tumorkeras.data.pipeline import arrays_of, training_stream
 from tumorkeras.data.samples import load_samples
 from tumorkeras.errors import DataError
 from tumorkeras.spec import DataSpec
@@ -44,6 +45,50 @@ def test_mixed_sizes_are_letterboxed(folder):
     assert (abs(tall[:, 2:6] - 100) <= 2).all()  # JPEG
     assert (tall[:, [0, 1, 6, 7]] == 0).all()
     assert (square == 50).all()
+
+
+def test_grey_levels_of_more_than_8_bits_are_kept(tmp_path):
+    pixels = np.arange(16, dtype="uint16").reshape(4, 4) * 273  # 12 bits: 0 to 4095
+    write(tmp_path / "a" / "deep.png", pixels)
+    write(tmp_path / "a" / "deep.tif", pixels)
+    _, images = read_image_folder(tmp_path, (4, 4, 1))
+    assert images.dtype == np.uint16
+    assert (images[..., 0] == pixels).all()
+    _, colours = read_image_folder(tmp_path, (4, 4, 3))
+    assert colours.dtype == np.uint16
+    assert (colours == pixels[..., None]).all()
+
+
+def test_deep_images_become_batches_of_the_same_values(tmp_path):
+    for name in ("a", "b"):
+        for k in range(10):
+            write(tmp_path / "images" / name / f"{k}.png", np.full((8, 8), 5000 * k, "uint16"))
+    values = {"name": "us", "source": {"kind": "image_folder", "path": "images"}, "input": {"shape": [8, 8, 1]}}
+    samples = load_samples(DataSpec.from_dict(values, folder=tmp_path))
+    arrays = arrays_of(samples)
+    assert arrays.dtype == np.float32
+    assert arrays[:, 0, 0, 0].tolist() == [5000 * k for k in range(10)] * 2
+    _, labels = next(iter(training_stream(samples, augment=("flip", "rotate", "shift"))))
+    assert len(labels) == 20
+
+
+def test_8_and_16_bits_in_one_folder_are_refused(folder):
+    write(folder / "benign" / "deep.png", np.full((8, 8), 4000, "uint16"))
+    with pytest.raises(DataError) as caught:
+        read_image_folder(folder, (8, 8, 1))
+    assert caught.value.faults == ["benign/deep.png: has 16 bits, but 3 images have 8; give all the same"]
+
+
+def test_pages_are_counted_and_refused(folder):
+    assert cv2.imwritemulti(str(folder / "malignant" / "stack.tiff"), [np.full((8, 8), 9, "uint8")] * 3)
+    with pytest.raises(DataError, match=r"malignant/stack\.tiff: has 3 pages, expected one image"):
+        read_image_folder(folder, (8, 8, 1))
+
+
+def test_pixels_that_are_no_grey_levels_are_refused(folder):
+    write(folder / "benign" / "real.tif", np.full((8, 8), 0.5, "float32"))
+    with pytest.raises(DataError, match=r"benign/real\.tif: has float32 pixels, expected 8 or 16 bits"):
+        read_image_folder(folder, (8, 8, 1))
 
 
 def test_colours_are_red_green_blue(tmp_path):

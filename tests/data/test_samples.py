@@ -243,6 +243,22 @@ def test_all_faults_of_the_lists_are_told(tracks_spec, tmp_path):
         load_samples(tracks_spec({"splits": {"files": {"train": "train.txt", "val": "val.txt"}}}))
 
 
+def test_a_list_that_is_no_text_is_told(tracks_spec, tmp_path):
+    files = split_files(tmp_path, train=ids_of("a", range(12)), test=ids_of("b", range(10)))
+    (tmp_path / "train.txt").write_bytes(b"\xff\xfea/0")
+    (tmp_path / "test.txt").unlink()
+    with pytest.raises(DataError) as caught:
+        load_samples(tracks_spec(files))
+    assert "train.txt: is no UTF-8 text" in caught.value.faults[0]
+    assert "test.txt: there is no such file" in caught.value.faults[1]
+
+
+def test_a_list_may_begin_with_a_byte_order_mark(tracks_spec, tmp_path):
+    train = ids_of("a", range(12)) + ids_of("b", range(10))
+    (tmp_path / "train.txt").write_text("\ufeff" + "\r\n".join(train), encoding="utf-8")
+    assert len(load_samples(tracks_spec({"splits": {"files": {"train": "train.txt"}}})).part("train")) == 22
+
+
 def test_lists_that_share_a_group_are_refused(tracks_spec, tmp_path):
     rows = [f"{name},{k},secret{k // 2}" for name, n in (("a", 12), ("b", 10)) for k in range(n)]
     train = ids_of("a", range(11)) + ids_of("b", range(10))
@@ -268,3 +284,43 @@ def test_the_parts_of_a_file_are_kept_unless_mixing_is_asked_for(tmp_path):
     mixed = load_samples(DataSpec.from_dict(values, folder=tmp_path)).table
     assert mixed["split"].value_counts().to_dict() == {"train": 28, "val": 6, "test": 6}
     assert (mixed["split"] != mixed["given_split"]).any()
+
+
+def npz_of(folder, sizes):
+    arrays = {}
+    for name, size in sizes.items():
+        arrays |= {f"{name}_images": np.zeros((size, 4, 4, 4), "uint8"), f"{name}_labels": np.arange(size) % 2}
+    np.savez(folder / "volumes.npz", **arrays)
+    return {"name": "v", "source": {"kind": "npz", "path": "volumes.npz"}, "input": {"shape": [4, 4, 4, 1]}}
+
+
+@pytest.mark.parametrize("splits", [{}, {"given": {"test": "test"}}])
+def test_a_file_of_test_samples_alone_is_read(tmp_path, splits):
+    values = {**npz_of(tmp_path, {"test": 6}), "splits": splits}
+    samples = load_samples(DataSpec.from_dict(values, folder=tmp_path))
+    assert samples.counts().to_dict() == {"train": 0, "val": 0, "test": 6}
+    assert len(samples.part("test")) == 6
+    with pytest.raises(DataError, match="no sample is in the part 'train'"):
+        samples.part("train")
+
+
+def test_a_training_part_that_is_too_small_is_told_by_the_name_of_its_class(tmp_path):
+    values = {**npz_of(tmp_path, {"train": 2, "test": 6}), "classes": ["benign", "malignant"]}
+    values["splits"] = {"fractions": {"train": 0.5, "val": 0.5, "test": 0}}
+    with pytest.raises(DataError, match=r"no sample of class '(benign|malignant)' is left to train on"):
+        load_samples(DataSpec.from_dict(values, folder=tmp_path))
+
+
+# ------------------------------------------------------------------------------------------------ clinical table
+
+
+def test_the_clinical_table_is_checked(tmp_path):
+    clinical = {"clinical": {"path": "cohort.csv", "id_column": "pid"}}
+    spec = DataSpec.from_dict({**npz_of(tmp_path, {"train": 20}), **clinical}, folder=tmp_path)
+    with pytest.raises(DataError, match=r"cohort\.csv: there is no such file"):
+        load_samples(spec)
+    (tmp_path / "cohort.csv").write_text("patient,age\n1,50\n")
+    with pytest.raises(DataError, match=r"has no column 'pid'; it has \['patient', 'age'\]"):
+        load_samples(spec)
+    (tmp_path / "cohort.csv").write_text("pid,age\n1,50\n")
+    assert len(load_samples(spec)) == 20

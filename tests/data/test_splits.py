@@ -90,8 +90,32 @@ def test_parts_without_a_share_stay_empty():
 
 
 def test_a_class_of_one_group_cannot_be_split():
-    with pytest.raises(DataError, match="a class has one group only"):
-        split_off(np.array([0, 0, 1, 1]), 0.5, np.array(["a", "b", "c", "c"]))
+    labels, groups = np.array([0, 0, 1, 1, 2]), np.array(["a", "b", "c", "c", "d"])
+    with pytest.raises(DataError) as caught:
+        split_off(labels, 0.5, groups)
+    assert [fault.partition(",")[0] for fault in caught.value.faults] == [
+        "class 1 has one group only",
+        "class 2 has one group only",
+    ]
+
+
+def test_classes_are_called_by_their_names_where_they_are_given():
+    labels, names = np.array([0] * 9 + [1]), ("benign", "malignant")
+    with pytest.raises(DataError, match="class 'malignant' has 1 sample, fewer than the 2 folds"):
+        stratified_folds(labels, folds=2, names=names)
+    groups = np.array(list("aabbccddee"))
+    with pytest.raises(DataError, match="class 'malignant' has 1 group, fewer than the 3 folds"):
+        stratified_folds(labels, groups, folds=3, names=names)
+    with pytest.raises(DataError, match="class 'malignant' has one group only"):
+        split_off(labels, 0.5, groups, names=names)
+    with pytest.raises(DataError, match="no sample of class 'malignant' is left to train on"):
+        assign_parts(labels, {"train": 0.2, "val": 0.0, "test": 0.8}, names=names)
+
+
+@pytest.mark.parametrize(("labels", "words"), [([], "0 samples are too few"), ([1], "1 sample is too few")])
+def test_what_cannot_be_split_is_told(labels, words):
+    with pytest.raises(DataError, match=words):
+        split_off(np.array(labels, int), 0.5)
 
 
 @given(st.integers(1, 12), st.floats(0.01, 0.99))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -66,6 +65,9 @@ def test_pair_reads_what_spreadsheets_write(pair, x):
         ("0,1,2\n5,5,-inf\n", ["row 2, column 3: '-inf'"]),
         ("0,1,2\n5,5,1e300\n", ["row 2, column 3: '1e300'"]),
         ("0,1,2\n5,5,1_0\n", ["row 2, column 3: '1_0'"]),
+        ("0,1,2\n5,True,6\n", ["row 2, column 2: 'True' is not a finite number"]),
+        ("True,1,2\nFALSE,5,6\n", ["row 1, column 1: 'True'", "row 2, column 1: 'FALSE'"]),
+        ("true,true,false\n", ["row 1, column 1: 'true'", "row 1, column 3: 'false'"]),
         ("x0,x1,x2\n5,5,6\n", ["row 1, column 1: 'x0'", "row 1, column 3: 'x2'"]),
         ("0,1,2\n\n5,a,6\n", ["row 3, column 2: 'a'"]),
         (b"0,1,2\n5,\xff,6\n", ["row 2, column 2"]),
@@ -115,6 +117,12 @@ def test_table_is_put_in_order_of_time(table):
     assert tracks["a"]["one"].dtype == np.float32
 
 
+def test_names_of_tracks_may_start_anew_in_each_class(table):
+    tracks = read_track_table(table(HEADER + "a,1,0,0,0\na,1,1,1,1\nb,1,0,5,5\nb,1,1,6,6\n"))
+    assert tracks["a"]["1"].tolist() == [[0, 0], [1, 1]]
+    assert tracks["b"]["1"].tolist() == [[5, 5], [6, 6]]
+
+
 def test_time_is_ordered_as_a_number_not_as_text(table):
     tracks = read_track_table(table(HEADER + "a,1,10,2,0\na,1,9,1,0\n"))
     assert tracks["a"]["1"][:, 0].tolist() == [1, 2]
@@ -144,7 +152,7 @@ def test_columns_may_have_other_names_and_company(table):
         (LONG + "a,one,3,0\n", ["line 6 has 4 cells, the header has 5"]),
         (HEADER + "a,one,1,0,0,9\na,one,2,0,0,9\n", ["line 2 has 6 cells", "line 3 has 6 cells"]),
         (LONG + "a,three,1,0,0\n", ["track 'three' has one point"]),
-        (LONG + "b,one,3,0,0\n", ["track 'one' is in 2 classes"]),
+        (LONG + "b,one,3,0,0\n", ["track 'one' has one point; motion needs at least 2 (class 'b')"]),
         (LONG + "a,one,2,0,0\n", ["line 6: track 'one' has t 2 twice"]),
         (LONG + "a,one,2.0,0,0\n", ["line 6: track 'one' has t 2 twice"]),
         (LONG.encode() + b"\xff,one,3,0,0\n", ["no CSV text"]),

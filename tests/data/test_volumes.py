@@ -78,6 +78,10 @@ def test_a_channel_axis_may_be_there(npz):
             {"val_images": np.where(np.arange(4)[:, None, None, None] >= 2, np.nan, np.zeros((4, 4, 5, 6)))},
             ["val_images: 2 volumes hold NaN or infinity, the first is number 2"],
         ),
+        (
+            {"val_images": np.where(np.arange(4)[:, None, None, None] == 1, np.nan, np.zeros((4, 4, 5, 6)))},
+            ["val_images: 1 volume holds NaN or infinity, the first is number 1"],
+        ),
         ({"val_images": np.full((4, 4, 5, 6), np.inf)}, ["4 volumes hold NaN or infinity, the first is number 0"]),
         (
             {

@@ -164,9 +164,7 @@ def describe_behaviour(positions: np.ndarray) -> np.ndarray:
 
 def _mixture(count: int, state: int) -> GaussianMixture:
     # Diagonal and with a floor under the variances, so that ten cells are enough to fit it.
-    return GaussianMixture(
-        count, covariance_type="diag", reg_covar=1e-2, n_init=3, max_iter=500, random_state=state
-    )
+    return GaussianMixture(count, covariance_type="diag", reg_covar=1e-2, n_init=3, max_iter=500, random_state=state)
 
 
 def _alike(positions: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
@@ -203,9 +201,7 @@ def _draw_pieces(
     return cell, frame
 
 
-def _smoothed_speed(
-    speed: np.ndarray, labels: np.ndarray, model: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def _smoothed_speed(speed: np.ndarray, labels: np.ndarray, model: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Mean steps (n,): those of the model cells with noise on the log scale.
 
     They are then drawn towards the cluster's mean, so that its variance stays as it was: Silverman, Density

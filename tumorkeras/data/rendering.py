@@ -35,6 +35,7 @@ class TrackRenderer:
         or the middle of its bounding box, which wastes least of the frame.
     outside : {"clip", "drop"}
         A track that leaves the frame is held at the border, or (see :meth:`inside`) is dropped by the caller.
+        A track that fits may still leave it when augmentation turns or shifts it; it is then held at the border.
 
     Examples
     --------
@@ -79,7 +80,7 @@ class TrackRenderer:
         return tracks - (tf.reduce_min(tracks, 1, keepdims=True) + tf.reduce_max(tracks, 1, keepdims=True)) / 2
 
     def inside(self, tracks: np.ndarray) -> np.ndarray:
-        """Which tracks (n, frames, 2) stay in the frame at every position: a boolean array (n,)."""
+        """Which tracks (n, frames, 2), as they are, stay in the frame at every position: a boolean array (n,)."""
         pixels = self.centered(tracks) / np.array(self.spacing[::-1], dtype="float32")
         limit = np.array([(self.width - 1) / 2, (self.height - 1) / 2], dtype="float32")
         return np.all(np.abs(pixels) <= limit, axis=(1, 2))

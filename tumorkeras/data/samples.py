@@ -11,7 +11,7 @@ import pandas as pd
 
 from tumorkeras.data.sources import SourceData, read_source
 from tumorkeras.data.splits import PARTS, assign_parts
-from tumorkeras.data.tracks import shortened
+from tumorkeras.data.tracks import read_csv, shortened
 from tumorkeras.errors import DataError
 from tumorkeras.spec import DataSpec
 
@@ -88,6 +88,9 @@ class Samples:
 def load_samples(spec: DataSpec) -> Samples:
     """Read or simulate the samples of a spec and assign them to train, val and test.
 
+    A part may be empty, as in a file of test samples that are only scored; what needs it says so. The table
+    of the section ``clinical`` is checked, not read into the samples.
+
     Raises
     ------
     DataError
@@ -101,14 +104,24 @@ def load_samples(spec: DataSpec) -> Samples:
     >>> len(samples), samples.values.shape, samples.classes[0]
     (60, (60, 16, 2), 'random_walk')
     """
+    _check_clinical(spec)
     source = read_source(spec)
     classes = tuple(spec.classes or source.classes)
     table = _with_class_ids(source, classes)
-    table["split"] = _splits(spec, table)
+    table["split"] = _splits(spec, table, classes)
     _check_groups_whole(table)
     for note in source.notes:
         logger.info(note)
     return Samples(table, source.values, classes, spec, tuple(source.notes))
+
+
+def _check_clinical(spec: DataSpec) -> None:
+    if spec.clinical is None:
+        return
+    path, column = spec.resolve(spec.clinical.path), spec.clinical.id_column
+    columns = list(read_csv(path).columns)
+    if column not in columns:
+        raise DataError("clinical.id_column", [f"{path} has no column {column!r}; it has {columns}"])
 
 
 def _with_class_ids(source: SourceData, classes: tuple[str, ...]) -> pd.DataFrame:
@@ -121,7 +134,7 @@ def _with_class_ids(source: SourceData, classes: tuple[str, ...]) -> pd.DataFram
     return source.table.assign(class_id=source.table["class_name"].map(ids).astype("int64"))
 
 
-def _splits(spec: DataSpec, table: pd.DataFrame) -> np.ndarray:
+def _splits(spec: DataSpec, table: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
     if spec.splits.files is not None:
         return _splits_from_files(spec, table)
     labels = table["class_id"].to_numpy()
@@ -131,19 +144,21 @@ def _splits(spec: DataSpec, table: pd.DataFrame) -> np.ndarray:
     # Mixing the data's own parts anew is a leak where their makers parted patients: it must be asked for.
     given = spec.splits.given or {name: name for name in found if name in PARTS}
     if not given:
-        return assign_parts(labels, shares, groups, spec.splits.seed)
+        return assign_parts(labels, shares, groups, spec.splits.seed, classes)
     faults = [f"says nothing of the data's part {name!r}" for name in found if name not in given]
     faults += [f"names the part {name!r}, but the data have {', '.join(found)}" for name in given if name not in found]
     if faults:
         raise DataError("splits.given", faults)
     parts = table["given_split"].map(given).to_numpy(dtype=object)
-    # What the data leave open (mostly "val") is cut out of their training part.
+    # What the data leave open (mostly "val") is cut out of their training part, where they have one.
     train = np.flatnonzero(parts == "train")
+    if not train.size:
+        return parts
     open_shares = {name: share for name, share in shares.items() if name == "train" or name not in parts}
     total = sum(open_shares.values())
     inner = None if groups is None else groups[train]
     scaled = {name: share / total for name, share in open_shares.items()}
-    parts[train] = assign_parts(labels[train], scaled, inner, spec.splits.seed)
+    parts[train] = assign_parts(labels[train], scaled, inner, spec.splits.seed, classes)
     return parts
 
 
@@ -162,15 +177,23 @@ def _check_groups_whole(table: pd.DataFrame) -> None:
 def _splits_from_files(spec: DataSpec, table: pd.DataFrame) -> np.ndarray:
     assert spec.splits.files is not None
     given = {name: spec.resolve(path) for name, path in spec.splits.files if path is not None}
-    absent = [f"{name}: {path}: there is no such file" for name, path in given.items() if not path.is_file()]
-    if absent:
-        raise DataError("splits.files", absent)
-    part_of: dict[str, str] = {}
-    known, faults = set(table["id"]), []
+    listed, faults = {}, []
     for name, path in given.items():
-        for sample in filter(None, map(str.strip, path.read_text(encoding="utf-8").split("\n"))):
+        if not path.is_file():
+            faults.append(f"{name}: {path}: there is no such file")
+            continue
+        try:
+            listed[name] = path.read_text(encoding="utf-8-sig").split("\n")
+        except UnicodeDecodeError as error:
+            faults.append(f"{name}: {path}: is no UTF-8 text: {error}")
+    if faults:
+        raise DataError("splits.files", faults)
+    part_of: dict[str, str] = {}
+    known = set(table["id"])
+    for name, lines in listed.items():
+        for sample in filter(None, map(str.strip, lines)):
             if sample not in known:
-                faults.append(f"{path}: no sample is called {sample!r}")
+                faults.append(f"{given[name]}: no sample is called {sample!r}")
             elif part_of.setdefault(sample, name) != name:
                 faults.append(f"{sample!r} is in {part_of[sample]} and in {name}")
     faults += [f"{sample!r} is in no part" for sample in table["id"] if sample not in part_of]

@@ -133,9 +133,7 @@ def _check(kind: Any, n: Any, frames: Any, hurst: Any, alpha: Any, mean_step: An
         "mean_step": (mean_step, is_finite(mean_step) and mean_step > 0, "a finite number above 0"),
         "seed": (seed, is_seed(seed), "an integer from 0, a numpy Generator or None"),
     }
-    faults = [
-        f"{name}: found {value!r}, expected {rule}" for name, (value, ok, rule) in rules.items() if not ok
-    ]
+    faults = [f"{name}: found {value!r}, expected {rule}" for name, (value, ok, rule) in rules.items() if not ok]
     if faults:
         raise DataError("simulate_motility", faults)
 

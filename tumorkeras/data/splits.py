@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train_test_split
 
@@ -11,9 +13,15 @@ PARTS = ("train", "val", "test")
 
 
 def stratified_folds(
-    labels: np.ndarray, groups: np.ndarray | None = None, folds: int = 5, seed: int = 0
+    labels: np.ndarray,
+    groups: np.ndarray | None = None,
+    folds: int = 5,
+    seed: int = 0,
+    names: Sequence[str] | None = None,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Pairs of training and test indices, with the classes in proportion and no group on both sides.
+
+    ``names`` are those of the classes, by id, for what an error says; here and in the functions below.
 
     Raises
     ------
@@ -27,7 +35,7 @@ def stratified_folds(
     [2, 2]
     """
     labels = np.asarray(labels)
-    _check_enough(labels, groups, folds)
+    _check_enough(labels, groups, folds, names)
     if groups is None:
         splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
         return list(splitter.split(labels, labels))
@@ -35,20 +43,28 @@ def stratified_folds(
     return list(grouped.split(labels, labels, groups))
 
 
-def _check_enough(labels: np.ndarray, groups: np.ndarray | None, folds: int) -> None:
+def _called(label: int, names: Sequence[str] | None) -> str:
+    return str(label) if names is None else repr(names[label])
+
+
+def _check_enough(labels: np.ndarray, groups: np.ndarray | None, folds: int, names: Sequence[str] | None) -> None:
     faults = []
     for label in np.unique(labels):
         members = labels == label
         count = members.sum() if groups is None else len(np.unique(np.asarray(groups)[members]))
         if count < folds:
-            what = "samples" if groups is None else "groups"
-            faults.append(f"class {label} has {count} {what}, fewer than the {folds} folds")
+            what = ("sample" if groups is None else "group") + ("s" if count != 1 else "")
+            faults.append(f"class {_called(label, names)} has {count} {what}, fewer than the {folds} folds")
     if faults:
         raise DataError("splits.folds", faults)
 
 
 def split_off(
-    labels: np.ndarray, fraction: float, groups: np.ndarray | None = None, seed: int = 0
+    labels: np.ndarray,
+    fraction: float,
+    groups: np.ndarray | None = None,
+    seed: int = 0,
+    names: Sequence[str] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the rest and of a part of about ``fraction``, stratified, with groups kept whole.
 
@@ -60,23 +76,26 @@ def split_off(
     """
     labels = np.asarray(labels)
     everything = np.arange(len(labels))
+    if len(labels) < 2:
+        found = "1 sample is" if len(labels) else "0 samples are"
+        raise DataError("splits.fractions", [f"{found} too few to split a part off"])
     if groups is None:
         counts = np.bincount(labels)
         # Stratifying needs two of a class and a place for each class in both parts.
         room = min(fraction, 1 - fraction) * len(labels) >= (counts > 0).sum()
         stratify = labels if counts[counts > 0].min() > 1 and room else None
-        if len(labels) < 2:
-            raise DataError("splits.fractions", [f"{len(labels)} samples are too few to split a part off"])
         size = min(max(1, round(fraction * len(labels))), len(labels) - 1)
         rest, part = train_test_split(everything, test_size=size, stratify=stratify, random_state=seed)
         return np.sort(rest), np.sort(part)
     # Small folds, as many as the scarcest class has groups (at most 20), taken until the fraction is reached.
-    scarcest = min(len(np.unique(np.asarray(groups)[labels == label])) for label in np.unique(labels))
-    folds = min(20, scarcest)
-    if folds < 2:
-        raise DataError("splits.group", ["a class has one group only, so no part can be split off; use more groups"])
+    groups_of = {label: len(np.unique(np.asarray(groups)[labels == label])) for label in np.unique(labels)}
+    single = [_called(label, names) for label, count in groups_of.items() if count == 1]
+    if single:
+        mend = "so no part can be split off; use more groups"
+        raise DataError("splits.group", [f"class {name} has one group only, {mend}" for name in single])
+    folds = min(20, *groups_of.values())
     taken = min(max(1, round(fraction * folds)), folds - 1)
-    tests = [test for _, test in stratified_folds(labels, groups, folds, seed)]
+    tests = [test for _, test in stratified_folds(labels, groups, folds, seed, names)]
     part = np.sort(np.concatenate(tests[:taken]))
     return np.setdiff1d(everything, part), part
 
@@ -86,6 +105,7 @@ def assign_parts(
     fractions: dict[str, float],
     groups: np.ndarray | None = None,
     seed: int = 0,
+    names: Sequence[str] | None = None,
 ) -> np.ndarray:
     """The part ("train", "val" or "test") of every sample, by the given shares.
 
@@ -104,11 +124,11 @@ def assign_parts(
         if share <= 0:
             continue
         inner = None if groups is None else np.asarray(groups)[left]
-        rest, part = split_off(labels[left], share / remaining, inner, seed)
+        rest, part = split_off(labels[left], share / remaining, inner, seed, names)
         parts[left[part]] = name
         left, remaining = left[rest], remaining - share
     untrained = np.setdiff1d(labels, labels[parts == "train"])
     if untrained.size:
-        names = ", ".join(map(str, untrained))
-        raise DataError("splits", [f"no sample of class {names} is left to train on; give more, or larger train"])
+        lost = ", ".join(_called(label, names) for label in untrained)
+        raise DataError("splits", [f"no sample of class {lost} is left to train on; give more, or larger train"])
     return parts

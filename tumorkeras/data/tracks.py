@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tumorkeras.errors import DataError
 # A file with thousands of bad cells has one cause: the first few show it.
 MOST_FAULTS = 10
 LARGEST = float(np.finfo("float32").max)
+TRUTH_VALUE = re.compile(rb"true|false", re.IGNORECASE)
 
 
 def read_track_pair(x: str | Path, y: str | Path) -> np.ndarray:
@@ -60,8 +62,11 @@ def _read_matrix(path: Path) -> tuple[np.ndarray, list[str]]:
     nothing = np.empty((0, 0), "float32")
     if not path.is_file():
         return nothing, ["there is no such file"]
-    if not path.read_bytes().strip():
+    content = path.read_bytes()
+    if not content.strip():
         return nothing, ["the file is empty; expected a row a cell, a column a frame"]
+    if TRUTH_VALUE.search(content):  # pandas would read 1 and 0
+        return nothing, _bad_cells(path)
     try:
         values = pd.read_csv(path, header=None, dtype="float64", encoding="utf-8-sig").to_numpy()
     except (ValueError, pd.errors.ParserError) as error:
@@ -111,15 +116,24 @@ def read_track_table(
     x_column: str = "x",
     y_column: str = "y",
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Tracks of each class from one CSV with a row a cell and frame: ``{class: {track: (frames, 2)}}``.
+    """Tracks of each class from one CSV, one row per cell and frame: ``{class: {track: (frames, 2)}}``.
 
-    Positions are put in order of time. Tracks may differ in length: see :func:`crop_tracks`.
+    Positions, float32, are put in order of time. Tracks may differ in length: see :func:`crop_tracks`. Names of
+    tracks may start anew in each class: a track is told by its class and its name.
 
     Raises
     ------
     DataError
         If the file or a column is missing, a line is longer or shorter than the header, a value is not a
-        finite number, a track names one time twice, belongs to two classes, or has one point only.
+        finite number, a track names one time twice, or has one point only.
+
+    Examples
+    --------
+    >>> import tempfile; path = Path(tempfile.mkdtemp()) / "tracks.csv"
+    >>> _ = path.write_text("class,track,t,x,y\\nfast,1,0,0,0\\nfast,1,1,3,4\\nslow,1,1,2,1\\nslow,1,0,2,2\\n")
+    >>> tracks = read_track_table(path)
+    >>> tracks["fast"]["1"].tolist(), tracks["slow"]["1"].tolist()
+    ([[0.0, 0.0], [3.0, 4.0]], [[2.0, 2.0], [2.0, 1.0]])
     """
     path = Path(path)
     columns = [class_column, track_column, time_column, x_column, y_column]
@@ -192,12 +206,12 @@ def _cell_faults(table: pd.DataFrame, columns: list[str]) -> list[str]:
 
 def _track_faults(table: pd.DataFrame, columns: list[str]) -> list[str]:
     class_column, track_column, time_column = columns[:3]
-    faults = []
-    by_track = table.groupby(track_column, sort=False)
-    lengths, classes = by_track.size(), by_track[class_column].nunique()
-    faults += [f"track {name!r} has one point; motion needs at least 2" for name in lengths.index[lengths < 2]]
-    faults += [f"track {name!r} is in {count} classes" for name, count in classes[classes > 1].items()]
-    twice = table[table.duplicated([track_column, time_column])]
+    lengths = table.groupby([class_column, track_column], sort=False).size()
+    faults = [
+        f"track {track!r} has one point; motion needs at least 2 (class {class_name!r})"
+        for class_name, track in lengths.index[lengths < 2]
+    ]
+    twice = table[table.duplicated([class_column, track_column, time_column])]
     faults += [
         f"line {line}: track {row[track_column]!r} has {time_column} {row[time_column]:g} twice"
         for line, row in twice.iterrows()
@@ -267,7 +281,12 @@ def _crop_note(name: str, lengths: np.ndarray, frames: int) -> str:
 def normalise_scale(tracks: np.ndarray) -> np.ndarray:
     """Tracks (n, frames, 2), each divided by its own mean step, so that only the shape of the motion is left.
 
-    A track that never moves stays as it is.
+    A track that never moves stays as it is. The result is float32.
+
+    Examples
+    --------
+    >>> normalise_scale(np.array([[[0, 0], [4, 0], [4, 4]]], "float32")).tolist()
+    [[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]]]
     """
     steps = np.linalg.norm(np.diff(tracks, axis=1), axis=-1).mean(axis=1)
     return (tracks / np.where(steps > 0, steps, 1.0)[:, None, None]).astype("float32")

@@ -39,6 +39,14 @@ def read_npz_volumes(
     ------
     DataError
         If the file is missing, is no npz, holds pickled objects, lacks labels, or a shape does not fit.
+
+    Examples
+    --------
+    >>> import tempfile; path = Path(tempfile.mkdtemp()) / "volumes.npz"
+    >>> np.savez(path, test_images=np.zeros((2, 8, 8, 8), "uint8"), test_labels=np.array([0, 1]))
+    >>> samples, volumes = read_npz_volumes(path, (8, 8, 8, 1))
+    >>> samples.values.tolist(), volumes.shape
+    ([['test/0', 'test', 0], ['test/1', 'test', 1]], (2, 8, 8, 8, 1))
     """
     path = Path(path)
     arrays = _load(path)
@@ -83,7 +91,8 @@ def _part_faults(part: str, arrays: dict[str, np.ndarray], shape: tuple[int, ...
         faults.append(f"{part}_images has dtype {images.dtype}, expected numbers")
     elif not np.isfinite(images).all():
         bad = np.flatnonzero(~np.isfinite(images.reshape(len(images), -1)).all(axis=1))
-        faults.append(f"{part}_images: {len(bad)} volumes hold NaN or infinity, the first is number {bad[0]}")
+        found = "1 volume holds" if len(bad) == 1 else f"{len(bad)} volumes hold"
+        faults.append(f"{part}_images: {found} NaN or infinity, the first is number {bad[0]}")
     if labels is None:
         return [*faults, f"there is no key {part}_labels"]
     if labels.dtype.kind not in "ui" or labels.size != len(images) or (labels.size and labels.min() < 0):
