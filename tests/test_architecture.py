@@ -19,7 +19,7 @@ NAMES = [path.relative_to(PACKAGE).as_posix() for path in FILES]
 
 # A room (a module or folder of the package) may import rooms of a lower tier and of its own.
 TIERS = [
-    {"errors", "progress", "spec", "spec_faults", "spec_file", "spec_sections", "spec_types", "boxes"},
+    {"errors", "files", "progress", "spec", "spec_faults", "spec_file", "spec_sections", "spec_types", "boxes"},
     {"data", "layers", "metrics"},
     {"models"},
     {"training", "features"},
@@ -98,6 +98,12 @@ def test_keras_cv_stays_in_layers_and_models(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=NAMES)
+def test_bars_are_made_in_one_place(path):
+    uses = {name.split(".")[0] for name in imports_of(path)}
+    assert "tqdm" not in uses or path == PACKAGE / "progress.py"
+
+
+@pytest.mark.parametrize("path", FILES, ids=NAMES)
 def test_rooms_without_tensorflow_import_none(path):
     uses = {name.split(".")[0] for name in imports_of(path)}
     assert room_of(path) not in WITHOUT_TENSORFLOW or not uses & TENSORFLOW
@@ -107,9 +113,7 @@ def test_rooms_without_tensorflow_import_none(path):
 def test_library_code_does_not_print(path):
     if path == PACKAGE / "cli.py":
         pytest.skip("the command line prints")
-    calls = [
-        node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)
-    ]
+    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
     prints = [call.lineno for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
     assert prints == []
 
@@ -133,9 +137,7 @@ def test_starts_without_tensorflow(statement):
 
 def test_import_alone_loads_no_other_package():
     check = "import sys; before = set(sys.modules); import tumorkeras; print(*(set(sys.modules) - before))"
-    done = subprocess.run(
-        [sys.executable, "-c", check], capture_output=True, text=True, check=True, cwd=PACKAGE.parent
-    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
     assert not {"numpy", "pandas", "pydantic", "yaml", "scipy"} & set(done.stdout.split())
 
 

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from command_line import run_command
 
-from tumorkeras import DataSpec
+from tumorkeras import DataSpec, build_classifier
+from tumorkeras.training.folder import TrainedModel, save_model
 
 PAGE = Path(__file__).parents[1] / "docs" / "bad_input.md"
 ROW = re.compile(r"^\| (?P<input>[^|]+?) \| `(?P<message>[^|]+)` \| (?P<status>\d) \|$", re.MULTILINE)
@@ -141,6 +143,7 @@ def _(folder):
 case("an empty file")(lambda folder: run(tracks_spec(folder, cut("slow_X", lambda lines: []))))
 case("ragged rows")(lambda folder: run(tracks_spec(folder, replaced("fast_X", 1, 5, None))))
 case("a cell that is not a number")(lambda folder: run(tracks_spec(folder, replaced("slow_Y", 2, 1, "lost"))))
+case("a truth value instead of a number")(lambda folder: run(tracks_spec(folder, replaced("slow_Y", 2, 1, "True"))))
 case("NaN")(lambda folder: run(tracks_spec(folder, replaced("fast_X", 0, 3, "nan"))))
 case("tracks with one point")(lambda folder: run(tracks_spec(folder, to_one_point)))
 case("X and Y of different shape")(lambda folder: run(tracks_spec(folder, cut("fast_Y", lambda lines: lines[:-1]))))
@@ -205,6 +208,23 @@ case("an npz with pickled objects, which are never loaded")(
     lambda folder: run(npz_spec(folder, np.array([Payload(folder / "made")] * 20, dtype=object)))
 )
 case("an npz without labels")(lambda folder: run(npz_spec(folder, without=["train_labels"])))
+
+
+@case("an npz without a training part")
+def _(folder):
+    spec = npz_spec(folder)
+    with np.load(folder / "volumes.npz") as archive:
+        arrays = {key.replace("train", "test"): archive[key] for key in archive.files}
+    np.savez(folder / "volumes.npz", **arrays)
+    return run(spec)
+
+
+@case("a clinical table without its column")
+def _(folder):
+    (folder / "cohort.csv").write_text("patient,age\n1,50\n")
+    return run(npz_spec(folder, clinical={"path": "cohort.csv", "id_column": "pid"}))
+
+
 case("NaN in a volume")(lambda folder: run(npz_spec(folder, with_nan())))
 case("a class without a sample")(lambda folder: run(npz_spec(folder, classes=["benign", "malignant", "borderline"])))
 case("a label without a class")(lambda folder: run(npz_spec(folder, labels=np.arange(20) % 3)))
@@ -234,6 +254,26 @@ def _(folder):
     spec = images_spec(folder)
     (folder / "images" / "benign" / "0.png").write_text("a drawing")
     return run(spec)
+
+
+@case("an image of several pages")
+def _(folder):
+    spec = images_spec(folder)
+    cv2.imwritemulti(str(folder / "images" / "benign" / "stack.tif"), [np.zeros((8, 8), "uint8")] * 3)
+    return run(spec)
+
+
+@case("images of 8 and of 16 bits")
+def _(folder):
+    spec = images_spec(folder)
+    cv2.imwrite(str(folder / "images" / "benign" / "0.png"), np.full((8, 8), 4000, "uint16"))
+    return run(spec)
+
+
+@case("a list of a split that is no text")
+def _(folder):
+    (folder / "train.txt").write_bytes(b"benign/0.png\n\xff\xfe\n")
+    return run(images_spec(folder, splits={"files": {"train": "train.txt"}}))
 
 
 @case("an id in a list of a split that no sample has")
@@ -280,6 +320,31 @@ case("an output folder with the run of other data")(lambda folder: output_with(f
 case("an output folder with a damaged mark of its run")(lambda folder: output_with(folder, "run.json", '{"spec":'))
 
 
+case("a model's folder that holds the user's own files")(
+    lambda folder: ["train", simulation_spec(folder), "--output", folder]
+)
+
+
+@case("a model's folder that is a file")
+def _(folder):
+    (folder / "notes.txt").write_text("by hand")
+    return ["train", simulation_spec(folder), "--output", folder / "notes.txt" / "model"]
+
+
+def score_into(folder, *parts):
+    return ["score", folder / "export", folder / "a.npy", "--output", folder.joinpath(*parts)]
+
+
+case("predictions with an unknown ending")(lambda folder: score_into(folder, "table.xlsx"))
+case("predictions into a folder that is not there")(lambda folder: score_into(folder, "none", "table.csv"))
+
+
+@case("simulated tracks that would replace others")
+def _(folder):
+    (folder / "random_walk_X.csv").write_text("measured\n")
+    return ["simulate", "random_walk", "--output", folder]
+
+
 # ---------------------------------------------------------------- models, exports, usage
 
 
@@ -305,6 +370,21 @@ def _(folder):
     return ["score", folder / "export", folder / "a.npy", "--output", folder / "out.csv"]
 
 
+def evaluate_with(folder, classes=("random_walk", "levy_flight", "fractional_brownian"), **sections):
+    """A model of a spec that differs from the one it is evaluated with in ``sections``."""
+    spec = DataSpec.from_yaml(simulation_spec(folder))
+    own = DataSpec.from_dict({**spec.to_dict(), **sections})
+    network = build_classifier(own.input.shape, len(classes), filters=(2,), dense=(4,))
+    card = {"kind": "classifier", "classes": list(classes)}
+    save_model(TrainedModel(network, own, card, pd.DataFrame({"epoch": [1]})), folder / "model")
+    return ["evaluate", folder / "model", folder / "spec.yaml"]
+
+
+case("a model of other classes")(lambda folder: evaluate_with(folder, classes=["benign", "malignant"]))
+case("a model of another input")(
+    lambda folder: evaluate_with(folder, input={"shape": [16, 16, 16, 1], "spacing": [1, 8, 8]})
+)
+case("a model of another rendering")(lambda folder: evaluate_with(folder, rendering={"marker": "disk"}))
 case("an export that is not there")(lambda folder: ["verify", folder / "export"])
 case("an unknown verb")(lambda folder: ["trian", folder / "spec.yaml"])
 case("an unknown option")(lambda folder: [*run(simulation_spec(folder)), "--epochs", "3"])

@@ -15,6 +15,7 @@ import yaml
 from command_line import run_command
 
 from tumorkeras import DataSpec, cli, compare, simulate_motility
+from tumorkeras.comparison import methods
 from tumorkeras.errors import DataError, MissingExtraError
 
 ROOT = Path(__file__).parents[1]
@@ -88,6 +89,42 @@ def test_compare_prints_the_table(folder):
     assert pd.read_csv(folder / "comparison" / "comparison.csv")["method"].tolist() == ["majority", "trivial"]
 
 
+def test_compare_ends_with_status_1_where_every_method_failed(folder, monkeypatch):
+    def fail(problem, rows, seed):
+        raise MemoryError("all of it")
+
+    for name in ("majority", "trivial"):
+        monkeypatch.setitem(methods.METHODS, name, methods.Method("none", fail))
+    outcome = run_command("compare", folder / "spec.yaml", "--output", folder / "failed")
+    assert (outcome.status, outcome.out) == (1, "")
+    assert "compare: every method failed: 2 faults" in outcome.err
+    assert "trivial: fold 1: MemoryError: all of it" in outcome.err
+
+
+def test_score_reads_the_folder_of_a_trained_model(trained, folder):
+    """The model's folder and its export give the same table, of the same part."""
+    exported = run_command("export", folder / "model", "--output", folder / "others", "--json")
+    path = json.loads(exported.out)["export"]
+    tables = []
+    for model in (folder / "model", path):
+        table = folder / "of_model.csv"
+        outcome = run_command("score", model, folder / "spec.yaml", "--split", "val", "--output", table)
+        assert outcome.status == 0, outcome.err
+        assert "was trained with other data" not in outcome.err
+        tables.append(pd.read_csv(table))
+    pd.testing.assert_frame_equal(*tables, atol=1e-6)
+    assert "class_name" in tables[0]
+
+
+def test_evaluate_warns_where_the_model_may_have_seen_the_part(trained, folder):
+    (folder / "resplit.yaml").write_text(yaml.safe_dump({**VALUES, "splits": {"folds": 2, "seed": 9}}))
+    outcome = run_command("evaluate", folder / "model", folder / "resplit.yaml")
+    assert outcome.status == 0
+    assert "samples of the part 'test' may have been among its training samples" in outcome.err
+    seen = run_command("evaluate", folder / "model", folder / "spec.yaml")
+    assert "may have been" not in seen.err
+
+
 def test_simulate_writes_what_the_function_gives(tmp_path):
     outcome = run_command(
         "simulate", "levy_flight", "--n", 4, "--frames", 7, "--seed", 3, "--output", tmp_path, "--json"
@@ -96,6 +133,21 @@ def test_simulate_writes_what_the_function_gives(tmp_path):
     files = json.loads(outcome.out)["files"]
     read = np.stack([pd.read_csv(file, header=None).to_numpy("float32") for file in files], axis=-1)
     np.testing.assert_allclose(read, simulate_motility("levy_flight", 4, 7, seed=3), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "value"),
+    [("fractional_brownian", "hurst", 0.3), ("levy_flight", "alpha", 1.9), ("random_walk", "mean_step", 2.5)],
+)
+def test_simulate_has_the_options_of_the_function(tmp_path, kind, option, value):
+    outcome = run_command(
+        "simulate", kind, "--n", 3, "--frames", 8, f"--{option.replace('_', '-')}", value, "--output", tmp_path
+    )
+    assert outcome.status == 0, outcome.err
+    read = [pd.read_csv(tmp_path / f"{kind}_{axis}.csv", header=None).to_numpy("float32") for axis in "XY"]
+    np.testing.assert_allclose(
+        np.stack(read, axis=-1), simulate_motility(kind, 3, 8, seed=0, **{option: value}), rtol=1e-5
+    )
 
 
 def test_without_json_the_result_is_on_standard_output(tmp_path):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tumorkeras.serving.verify import verify_export as verify_export
     from tumorkeras.spec import DataSpec as DataSpec
     from tumorkeras.training import load as load
+    from tumorkeras.training.from_spec import evaluate as evaluate
     from tumorkeras.training.from_spec import train as train
     from tumorkeras.workflow import run as run
 
@@ -43,6 +44,7 @@ _HOMES = {
     "build_classifier": "models.classifier",
     "compare": "comparison",
     "encoder_of": "models.autoencoder",
+    "evaluate": "training.from_spec",
     "export": "serving.export",
     "load": "training",
     "load_samples": "data.samples",

@@ -13,13 +13,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from tumorkeras.errors import MissingExtraError, TumorKerasError
+from tumorkeras.errors import DataError, MissingExtraError, ModelError, TumorKerasError
+from tumorkeras.spec_types import MotionKind, Part
 
 INTERRUPTED = 130  # as shells have it: 128 + SIGINT
 
@@ -32,29 +32,6 @@ app = typer.Typer(
 
 SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="The data_spec.yaml.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, the last one.")]
-
-
-class Kind(StrEnum):
-    """What can be trained."""
-
-    autoencoder = "autoencoder"
-    classifier = "classifier"
-
-
-class Motion(StrEnum):
-    """What can be simulated."""
-
-    random_walk = "random_walk"
-    levy_flight = "levy_flight"
-    fractional_brownian = "fractional_brownian"
-
-
-class Part(StrEnum):
-    """A part of the samples."""
-
-    train = "train"
-    val = "val"
-    test = "test"
 
 
 @app.command()
@@ -77,7 +54,7 @@ def run(
 @app.command()
 def train(
     spec: SpecPath,
-    model: Annotated[Kind, typer.Option(help="What to train.")] = Kind.classifier,
+    model: Annotated[Literal["autoencoder", "classifier"], typer.Option(help="What to train.")] = "classifier",
     output: Annotated[Path, typer.Option(help="The model's folder.")] = Path("model"),
     initial: Annotated[Path | None, typer.Option(help="Folder of a model to start from.")] = None,
     as_json: Json = False,
@@ -87,7 +64,7 @@ def train(
     _start_tensorflow()
     from tumorkeras.training import train as train_model
 
-    trained = train_model(data_spec, model.value, output, initial=initial)
+    trained = train_model(data_spec, model, output, initial=initial)
     _say(f"model: {trained.folder}", as_json, trained.card)
 
 
@@ -103,6 +80,10 @@ def compare(
     from tumorkeras.comparison import compare as compare_methods
 
     table = compare_methods(data_spec, output=output)
+    if (table["error"] != "").all():
+        raise ModelError(
+            "compare: every method failed", [f"{row.method}: {row.error}" for row in table.itertuples(index=False)]
+        )
     _say(table.to_string(index=False), as_json, json.loads(table.to_json(orient="records")))
 
 
@@ -110,18 +91,15 @@ def compare(
 def evaluate(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a trained model.")],
     spec: SpecPath,
-    split: Annotated[Part, typer.Option(help="Part to read.")] = Part.test,
+    split: Annotated[Part, typer.Option(help="Part to read.")] = "test",
     as_json: Json = False,
 ) -> None:
     """Print a model's metrics, with intervals, on a part of the data."""
     data_spec = _read_spec(spec)
     _start_tensorflow()
-    from tumorkeras.data.samples import load_samples
     from tumorkeras.training import evaluate as evaluate_model
-    from tumorkeras.training import load
 
-    trained = load(model)
-    metrics = evaluate_model(trained, load_samples(data_spec).part(split.value))
+    metrics = evaluate_model(model, data_spec, split)
     _say(metrics.to_string(), as_json, json.loads(metrics.to_json(orient="index")))
 
 
@@ -158,20 +136,21 @@ def verify(
 
 @app.command()
 def score(
-    model: Annotated[Path, typer.Argument(metavar="EXPORT", help="Folder of an export.")],
+    model: Annotated[Path, typer.Argument(metavar="EXPORT", help="Folder of an export or of a trained model.")],
     inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Files, folders, or one data spec.")],
     output: Annotated[Path, typer.Option(help="Table to write: .parquet or .csv.")],
     split: Annotated[Part | None, typer.Option(help="With a data spec: the part to score.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a table of predictions, a row a sample; what cannot be read is a row that says why."""
+    """Write a table of predictions, one row per sample; what cannot be read is a row that says why."""
     is_spec = len(inputs) == 1 and inputs[0].suffix in (".yaml", ".yml")
     source: Any = _read_spec(inputs[0]) if is_spec else inputs
     _start_tensorflow()
+    from tumorkeras.scoring import check_place, write_predictions
     from tumorkeras.scoring import score as score_inputs
-    from tumorkeras.scoring import write_predictions
 
-    table = score_inputs(model, source, split=split.value if split else None)
+    check_place(output)
+    table = score_inputs(model, source, split=split)
     write_predictions(table, output)
     failed = int((table["status"] == "error").sum())
     _say(
@@ -183,21 +162,28 @@ def score(
 
 @app.command()
 def simulate(
-    kind: Annotated[Motion, typer.Argument(metavar="KIND", help="random_walk, levy_flight or fractional_brownian.")],
+    kind: Annotated[
+        MotionKind, typer.Argument(metavar="KIND", help="random_walk, levy_flight or fractional_brownian.")
+    ],
     output: Annotated[Path, typer.Option(help="Folder for KIND_X.csv and KIND_Y.csv.")] = Path("."),
     n: Annotated[int, typer.Option(help="Number of tracks.")] = 300,
     frames: Annotated[int, typer.Option(help="Positions of a track.")] = 101,
+    hurst: Annotated[float, typer.Option(help="Hurst exponent of fractional_brownian, between 0 and 1.")] = 0.7,
+    alpha: Annotated[float, typer.Option(help="Exponent of the steps of levy_flight, above 1 and up to 2.")] = 1.5,
+    mean_step: Annotated[float, typer.Option(help="Mean step from one frame to the next.")] = 5.0,
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Write simulated tracks as a pair of matrices, a row a cell."""
+    """Write simulated tracks as a pair of matrices, one row per cell; a file that is there is kept."""
     import pandas as pd
 
     from tumorkeras.data.simulate import simulate_motility
 
-    tracks = simulate_motility(kind.value, n, frames, seed=seed)
+    files = [output / f"{kind}_{axis}.csv" for axis in "XY"]
+    if taken := [f"{file} is there already; remove it, or choose another --output" for file in files if file.exists()]:
+        raise DataError("simulate", taken)
+    tracks = simulate_motility(kind, n, frames, hurst=hurst, alpha=alpha, mean_step=mean_step, seed=seed)
     output.mkdir(parents=True, exist_ok=True)
-    files = [output / f"{kind.value}_{axis}.csv" for axis in "XY"]
     for file, positions in zip(files, (tracks[..., 0], tracks[..., 1]), strict=True):
         pd.DataFrame(positions).to_csv(file, header=False, index=False)
     _say(f"{files[0]}, {files[1]}: {n} tracks", as_json, {"files": [str(file) for file in files]})
@@ -257,20 +243,6 @@ def _standard_error_kept() -> Iterator[None]:
             os.close(saved)
 
 
-class _Once(logging.Filter):
-    """Lets a message through once: what reading the data had to say is said again whenever they are read."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.said: set[str] = set()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        message = record.getMessage()
-        new = message not in self.said
-        self.said.add(message)
-        return new
-
-
 def _show_progress() -> None:
     """Our own messages go to standard error; other packages' chatter is not shown."""
     logger = logging.getLogger("tumorkeras")
@@ -278,7 +250,6 @@ def _show_progress() -> None:
         logger.removeHandler(handler)
     handler = logging.StreamHandler(sys.stderr)
     handler.set_name(__name__)
-    handler.addFilter(_Once())
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     if not logging.getLogger().handlers:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,14 +14,15 @@ import pandas as pd
 
 from tumorkeras import plots
 from tumorkeras.comparison import compare, outer_folds
+from tumorkeras.data.agreement import data_hash
 from tumorkeras.data.samples import Samples, load_samples
 from tumorkeras.errors import DataError, ModelError
+from tumorkeras.files import write_whole
 from tumorkeras.report import write_report
 from tumorkeras.scoring import score, write_predictions
 from tumorkeras.serving.export import export
-from tumorkeras.spec import DataSpec
+from tumorkeras.spec import DataSpec, Part
 from tumorkeras.training import TrainedModel, train
-from tumorkeras.training.from_spec import data_hash
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class RunResult:
     exports : dict of str to Path
         The version folder of each model's SavedModel.
     predictions : pandas.DataFrame
-        A row a sample of the part that was read.
+        One row per sample of the part that was read.
     report : Path
         The HTML report.
     seconds : dict of str to float
@@ -213,7 +213,7 @@ def _train_all(
 
 def _draw_curves(trained: TrainedModel, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
-    _write(folder / "learning_curves.png", plots.to_png(plots.learning_curves(trained.history)))
+    write_whole(folder / "learning_curves.png", plots.to_png(plots.learning_curves(trained.history)))
 
 
 def _export(trained: TrainedModel, folder: Path) -> Path:
@@ -228,21 +228,12 @@ def _export(trained: TrainedModel, folder: Path) -> Path:
 
 def _score(exported: Path, samples: Samples, folder: Path, progress_bar: bool) -> pd.DataFrame:
     """Predictions of the part that is read, from the export itself, beside the true classes."""
-    part = "test" if samples.counts()["test"] else "val"
-    predictions = score(exported, samples.spec, split=part, progress=progress_bar)
-    truth = samples.part(part).table
-    if predictions["id"].tolist() != truth["id"].tolist():
-        raise DataError("scoring", ["the data have changed since the job began; start it again"])
-    predictions.insert(2, "true_class", truth["class_name"].to_numpy())
+    part: Part = "test" if samples.counts()["test"] else "val"
+    predictions = score(exported, samples, split=part, progress_bar=progress_bar)
+    predictions.insert(2, "true_class", samples.part(part).table["class_name"].to_numpy())
     write_predictions(predictions, folder / "predictions.parquet")
     return predictions
 
 
 def _write_json(path: Path, content: object) -> None:
-    _write(path, json.dumps(content, indent=2, ensure_ascii=False).encode())
-
-
-def _write(path: Path, content: bytes) -> None:
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_bytes(content)
-    os.replace(beside, path)
+    write_whole(path, json.dumps(content, indent=2, ensure_ascii=False))

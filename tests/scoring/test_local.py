@@ -1,15 +1,21 @@
 """Scoring: every input gives its outcome, and no input ends the job."""
 
+import shutil
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 
+from tumorkeras.data.agreement import data_hash
+from tumorkeras.data.samples import load_samples
 from tumorkeras.errors import DataError, ModelError
-from tumorkeras.scoring import score, write_predictions
+from tumorkeras.scoring import check_place, score, write_predictions
 from tumorkeras.serving import export
 from tumorkeras.spec import DataSpec
 from tumorkeras.training import TrainedModel
+from tumorkeras.training.folder import save_model
 
 SHAPE = (4, 6, 6, 1)
 COLUMNS = [
@@ -34,6 +40,14 @@ def classifier():
     return model
 
 
+def dense_classifier():
+    """Tells where in the volume something is."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input(SHAPE)
+    features = keras.layers.Flatten(name="features")(inputs)
+    return keras.Model(inputs, keras.layers.Dense(2, activation="softmax", name="probabilities")(features))
+
+
 def autoencoder():
     """Reconstructs zeros, so the error is the mean square of the input."""
     inputs = keras.Input(SHAPE)
@@ -51,10 +65,26 @@ def exported(tmp_path_factory):
         "source": {"kind": "simulation", "frames": 4},
         "input": {"shape": list(SHAPE)},
     }
-    trained = TrainedModel(
-        classifier(), DataSpec.from_dict(values), {"classes": ["still", "moving"]}, pd.DataFrame()
-    )
+    trained = TrainedModel(classifier(), DataSpec.from_dict(values), {"classes": ["still", "moving"]}, pd.DataFrame())
     return export(trained, tmp_path_factory.mktemp("exports"))
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory):
+    """Thirty measured tracks of the exported model's two classes."""
+    folder = tmp_path_factory.mktemp("tracks")
+    steps = np.random.default_rng(1).normal(size=(4, 15, 4))
+    names = ["still_x", "still_y", "moving_x", "moving_y"]
+    for name, rows in zip(names, steps, strict=True):
+        positions = rows.cumsum(axis=1) if name.startswith("moving") else rows / 10
+        pd.DataFrame(positions).to_csv(folder / f"{name}.csv", header=False, index=False)
+    pairs = {name: {axis: f"{name}_{axis}.csv" for axis in "xy"} for name in ("still", "moving")}
+    values = {
+        "name": "motion",
+        "source": {"kind": "tracks", "pairs": pairs},
+        "input": {"shape": list(SHAPE)},
+    }
+    return DataSpec.from_dict(values, folder=folder)
 
 
 @pytest.fixture
@@ -194,14 +224,7 @@ def test_an_answer_that_is_not_finite_is_an_error(volumes):
     assert "non-finite" in too_large["error"][0]
 
 
-def test_a_spec_is_scored_by_part(exported):
-    spec = DataSpec.from_dict(
-        {
-            "name": "motion",
-            "source": {"kind": "simulation", "samples_per_class": 10, "frames": 4},
-            "input": {"shape": list(SHAPE)},
-        }
-    )
+def test_a_spec_is_scored_by_part(exported, spec):
     table = score(exported, spec)
     assert len(table) == 30
     assert set(table["status"]) == {"ok"}
@@ -210,9 +233,86 @@ def test_a_spec_is_scored_by_part(exported):
     assert 0 < len(test) < 30
     whole = table.set_index("id").loc[test["id"]].reset_index()
     pd.testing.assert_frame_equal(whole[COLUMNS], test, rtol=1e-5)
-    other = DataSpec.from_dict({**spec.to_dict(), "input": {"shape": [4, 8, 8, 1]}})
-    with pytest.raises(DataError, match=r"input\.shape"):
+    other = DataSpec.from_dict({**spec.to_dict(), "input": {"shape": [4, 8, 8, 1]}}, folder=spec.folder)
+    with pytest.raises(ModelError, match=r"input\.shape"):
         score(exported, other)
+    with pytest.raises(ModelError, match=r"classes: the model has \['still', 'moving'\]"):
+        score(exported, DataSpec.from_dict({**spec.to_dict(), "classes": ["moving", "still"]}, folder=spec.folder))
+
+
+def test_samples_are_scored_as_their_spec_is(exported, spec):
+    samples = load_samples(spec)
+    for split in (None, "test"):
+        pd.testing.assert_frame_equal(score(exported, samples, split=split), score(exported, spec, split=split))
+    assert len(score(exported, samples.part("test"), split="test")) == samples.counts()["test"]
+    with pytest.raises(ModelError, match=r"rendering\.size: the model has 1\.0, the data have 2\.0"):
+        score(exported, replace(samples, spec=DataSpec.from_dict({**spec.to_dict(), "rendering": {"size": 2}})))
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_raw_tracks_are_drawn_as_in_training(tmp_path, spec, normalised):
+    """What is read from files through the spec, and the same positions as an array, are scored alike."""
+    changed = {**spec.to_dict(), "rendering": {"normalise_scale": normalised, "marker": "disk"}}
+    own = DataSpec.from_dict(changed, folder=spec.folder)
+    axes = [
+        np.concatenate([pd.read_csv(spec.folder / f"{name}_{axis}.csv", header=None) for name in ("still", "moving")])
+        for axis in "xy"
+    ]
+    tracks = np.stack(axes, axis=-1)
+    samples = load_samples(own)
+    trained = TrainedModel(dense_classifier(), own, {"classes": ["still", "moving"]}, pd.DataFrame())
+    wanted = score(trained, samples)
+    assert wanted["probability_moving"].std() > 0.01
+    numbers = ["class_id", "class_name", "probability_still", "probability_moving"]
+    pd.testing.assert_frame_equal(score(trained, tracks, batch_size=7)[numbers], wanted[numbers], atol=1e-5)
+    np.save(tmp_path / "tracks.npy", tracks)
+    pd.testing.assert_frame_equal(score(trained, tmp_path / "tracks.npy")[numbers], wanted[numbers], atol=1e-5)
+
+
+def test_tracks_at_fault(exported, tmp_path):
+    tracks = np.random.default_rng(0).normal(size=(5, 4, 2))
+    tracks[2, 1, 0], tracks[2, 3, 1], tracks[4, 0, 0] = np.nan, np.inf, 1e300
+    table = score(exported, tracks)
+    assert table["status"].tolist() == ["ok", "ok", "error", "ok", "error"]
+    assert table["error"][2] == "holds 2 non-finite values"
+    with pytest.raises(DataError, match="tracks of 9 frames, the model reads 4 frames"):
+        score(exported, np.zeros((5, 9, 2)))
+    np.save(tmp_path / "long.npy", np.zeros((5, 9, 2)))
+    assert score(exported, tmp_path / "long.npy")["error"].tolist() == [
+        "has tracks of 9 frames, the model reads 4 frames"
+    ]
+    with pytest.raises(DataError, match=r"has the shape \(5, 4, 2\), expected \(n, 4, 6, 6, 1\)$"):
+        score(classifier(), tracks)  # a Keras model alone knows no rendering
+
+
+def test_a_trained_model_and_its_folder_are_scored_as_the_export_is(exported, spec, volumes, tmp_path):
+    trained = TrainedModel(
+        classifier(), spec, {"kind": "classifier", "classes": ["still", "moving"]}, pd.DataFrame({"epoch": [1]})
+    )
+    save_model(trained, tmp_path / "model")
+    wanted = score(exported, volumes)
+    for model in (trained, tmp_path / "model", str(tmp_path / "model")):
+        pd.testing.assert_frame_equal(score(model, volumes), wanted, atol=1e-6)
+
+
+def test_another_split_of_the_data_is_read_with_a_warning(spec, caplog):
+    samples = load_samples(spec)
+    card = {"classes": ["still", "moving"], "data_sha256": data_hash(samples)}
+    trained = TrainedModel(classifier(), spec, card, pd.DataFrame())
+    score(trained, samples, split="test")
+    assert not caplog.messages
+    other = DataSpec.from_dict({**spec.to_dict(), "splits": {"seed": 3}}, folder=spec.folder)
+    score(trained, other, split="test")
+    assert any("may have been among its training samples" in text for text in caplog.messages)
+
+
+def test_damaged_company_of_an_export_is_told(exported, volumes, tmp_path):
+    for name, content in {"spec.yaml": "name: x\n", "model_card.json": "[1]", "classes.json": "{"}.items():
+        copy = tmp_path / name / "1"
+        shutil.copytree(exported, copy)
+        (copy / "assets.extra" / name).write_text(content)
+        with pytest.raises(ModelError, match=r"spec\.yaml|cannot be read"):
+            score(copy, volumes)
 
 
 def test_wrong_calls_are_named(exported, volumes, tmp_path):
@@ -263,6 +363,15 @@ def test_predictions_that_cannot_be_written(tmp_path, monkeypatch):
         write_predictions(table, tmp_path / "predictions.xlsx")
     with pytest.raises(DataError, match="cannot be written"):
         write_predictions(table, tmp_path / "missing" / "predictions.csv")
+
+    for place in ("a.xlsx", "missing/a.csv"):
+        with pytest.raises(DataError):
+            check_place(tmp_path / place)
+    assert check_place(tmp_path / "a.csv") == tmp_path / "a.csv"
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(DataError, match="it is a folder"):
+        check_place(tmp_path / "folder.csv")
+    (tmp_path / "folder.csv").rmdir()
 
     def full(*_, **__):
         raise OSError(28, "No space left on device")

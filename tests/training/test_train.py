@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from importlib import import_module
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from tumorkeras.data.samples import load_samples
 from tumorkeras.errors import DataError, ModelError, SpecError
 from tumorkeras.models import build_autoencoder, target_of
 from tumorkeras.spec import DataSpec
-from tumorkeras.training import evaluate, load, train
-from tumorkeras.training.predict import predict, reconstruction_errors, variance_errors
+from tumorkeras.training import TrainedModel, evaluate, load, train
+from tumorkeras.training.folder import check_free
 from tumorkeras.training.from_spec import data_hash
+from tumorkeras.training.predict import predict, reconstruction_errors, variance_errors
 
 TRAIN = import_module("tumorkeras.training.from_spec")  # its name in the package is the function's
 VALUES = {
@@ -78,6 +80,9 @@ def test_the_card_of_a_classifier(folders, classifier, samples):
     assert len(card["initial_sha256"]) == 64
     assert set(card["versions"]) == {"python", "tumorkeras", "tensorflow", "keras", "numpy"}
     assert card["metrics"]["part"] == "test"
+    assert card["metrics"]["stopped_by_this_part"] is False
+    assert card["pretraining"] == "autoencoder"
+    assert "threshold" not in card  # of three classes
     accuracy = card["metrics"]["values"]["accuracy"]
     assert set(accuracy) >= {"value", "low", "high", "n"}
     test = samples.part("test")
@@ -89,6 +94,7 @@ def test_the_card_of_a_classifier(folders, classifier, samples):
 
 def test_the_card_of_an_autoencoder(autoencoder, samples):
     assert autoencoder.card["initial_sha256"] is None
+    assert autoencoder.card["pretraining"] == "none"
     values = autoencoder.card["metrics"]["values"]
     test = arrays_of(samples.part("test"))
     reconstructed = np.asarray(autoencoder.model(test, training=False))
@@ -208,6 +214,7 @@ def test_no_patient_reaches_the_folder(tmp_path):
         "input": {"shape": [4, 8, 8, 1]},
         "splits": {"group": "exam_id"},
         "preprocessing": [{"step": "rescale"}],
+        "autoencoder": {"filters": [4], "bottleneck": 4},
         "classifier": {"filters": [4], "dense": [8]},
         "training": {"epochs": 1},
     }
@@ -215,14 +222,159 @@ def test_no_patient_reaches_the_folder(tmp_path):
     groups = load_samples(trained.spec).groups
     assert groups is not None
     assert len(set(groups)) == 12
-    for file in Path(tmp_path / "model").iterdir():
+    files = [path for path in Path(tmp_path / "model").rglob("*") if path.is_file()]
+    assert len(files) == 8  # of the classifier, and of the autoencoder that it starts from
+    for file in files:
         content = file.read_bytes()
         assert b"EXAM-" not in content, file.name
         assert b"Doe" not in content, file.name
 
 
 def test_without_a_test_part_the_card_says_that_val_was_read(samples):
-    spec = spec_of(splits={"fractions": {"train": 0.8, "val": 0.2, "test": 0.0}}, training={"epochs": 1})
+    spec = spec_of(
+        splits={"fractions": {"train": 0.8, "val": 0.2, "test": 0.0}},
+        classifier={**VALUES["classifier"], "pretraining": "none"},
+        training={"epochs": 1},
+    )
     trained = train(spec)
     assert trained.card["metrics"]["part"] == "val"
+    assert trained.card["metrics"]["stopped_by_this_part"] is True
     assert trained.card["counts"]["test"] == 0
+
+
+# ------------------------------------------------------------------------------------------------- pretraining
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory, samples):
+    """A classifier whose spec asks for pretraining, trained by one call."""
+    return train(spec_of(), output=tmp_path_factory.mktemp("pretrained") / "model", samples=samples)
+
+
+def test_pretraining_that_the_spec_asks_for_is_done(pretrained, classifier, autoencoder):
+    """One call gives what an autoencoder and ``initial`` give: the same weights, the same card."""
+    inner = load(pretrained.folder / "autoencoder")
+    for ours, theirs in zip(inner.model.get_weights(), autoencoder.model.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    for ours, theirs in zip(pretrained.model.get_weights(), classifier.model.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    assert pretrained.card["pretraining"] == "autoencoder"
+    assert pretrained.card["metrics"] == classifier.card["metrics"]
+
+
+def test_a_pretrained_model_is_loaded_and_goes_on_by_its_autoencoder(pretrained, samples, monkeypatch, tmp_path):
+    monkeypatch.setattr(TRAIN, "fit", None)
+    assert train(spec_of(), output=pretrained.folder, samples=samples).card == pretrained.card
+    other = spec_of(autoencoder={"filters": [4], "bottleneck": 3})
+    with pytest.raises(ModelError, match=r"autoencoder: holds a model of other settings in autoencoder"):
+        train(other, output=pretrained.folder, samples=samples)
+    # a kill after the pretraining leaves the autoencoder alone: it is not trained again
+    shutil.copytree(pretrained.folder / "autoencoder", tmp_path / "model" / "autoencoder")
+    fitted = []
+    monkeypatch.setattr(TRAIN, "fit", lambda model, *_, **__: fitted.append(model.name) or pd.DataFrame())
+    again = train(spec_of(), output=tmp_path / "model", samples=samples)
+    assert len(fitted) == 1
+    assert again.card["initial_sha256"] == pretrained.card["initial_sha256"]
+
+
+def test_pretraining_none_and_no_output(samples, monkeypatch):
+    fitted = []
+    monkeypatch.setattr(TRAIN, "fit", lambda model, *_, **__: fitted.append(model.output_names[0]) or pd.DataFrame())
+    alone = train(spec_of(classifier={**VALUES["classifier"], "pretraining": "none"}), samples=samples)
+    assert (alone.card["pretraining"], alone.card["initial_sha256"]) == ("none", None)
+    assert train(spec_of(), samples=samples).card["pretraining"] == "autoencoder"
+    assert fitted == ["probabilities", "reconstruction", "probabilities"]
+
+
+# ------------------------------------------------------------------------------------- the folder before training
+
+
+@pytest.mark.parametrize("name", ["spec.yaml", "thesis.txt", "model.keras"])
+def test_the_users_own_files_are_never_written_over(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(TRAIN, "fit", None)
+    (tmp_path / name).write_text("by hand")
+    with pytest.raises(ModelError, match=rf"is not empty and holds no model or training \({name}\)"):
+        train(spec_of(), output=tmp_path)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["by hand"]
+
+
+def test_a_file_in_the_way_is_told_before_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(TRAIN, "fit", None)
+    (tmp_path / "notes").write_text("by hand")
+    for place in (tmp_path / "notes", tmp_path / "notes" / "model"):
+        with pytest.raises(ModelError, match="notes: is a file; choose another output folder"):
+            train(spec_of(), output=place)
+
+
+def test_what_a_stopped_training_left_is_gone_on_with(tmp_path):
+    check_free(tmp_path / "absent" / "model")
+    check_free(tmp_path)
+    for name in (".training", "autoencoder"):
+        (tmp_path / name).mkdir()
+    for name in ("model.keras", "spec.yaml", ".new.model.keras"):  # killed while it was saved
+        (tmp_path / name).write_text("")
+    check_free(tmp_path)
+
+
+# --------------------------------------------------------------------------------- which data a model may be read on
+
+
+def test_evaluate_takes_specs_paths_folders_and_parts(classifier, folders, samples, tmp_path):
+    spec = spec_of()
+    spec.save(tmp_path / "spec.yaml")
+    expected = evaluate(classifier, samples.part("val"), split=None)
+    for model, data in ((folders / "classifier", tmp_path / "spec.yaml"), (classifier, spec), (classifier, samples)):
+        pd.testing.assert_frame_equal(evaluate(model, data, split="val"), expected)
+    assert evaluate(classifier, samples, split=None).loc["accuracy", "n"] == len(samples)
+
+
+def test_data_that_do_not_fit_are_refused_field_by_field(classifier, autoencoder, samples):
+    other = spec_of(
+        source={**VALUES["source"], "motions": ["levy_flight", "random_walk"]},
+        input={"shape": [6, 9, 8, 1], "spacing": [1, 6, 3]},
+        rendering={"marker": "disk"},
+    )
+    with pytest.raises(ModelError) as refused:
+        evaluate(classifier, other)
+    assert [fault.partition(":")[0] for fault in refused.value.faults] == [
+        "classes",
+        "input.shape",
+        "input.spacing",
+        "rendering.marker",
+    ]
+    assert refused.value.faults[1] == "input.shape: the model has [6, 8, 8, 1], the data have [6, 9, 8, 1]"
+    swapped = spec_of(classes=["levy_flight", "random_walk", "fractional_brownian"])
+    with pytest.raises(ModelError, match="classes: the model has"):
+        evaluate(classifier, swapped)
+    assert len(evaluate(autoencoder, swapped)) == 2  # an autoencoder knows no classes
+    with pytest.raises(ModelError, match="number of classes: the model has 3, the data have 2"):
+        evaluate(classifier.model, spec_of(source={**VALUES["source"], "motions": ["levy_flight", "random_walk"]}))
+
+
+def test_a_spacing_of_one_may_be_left_out(samples):
+    """None means 1 along each axis."""
+    spec = spec_of(input={"shape": [6, 8, 8, 1]})
+    network = keras.Sequential([keras.Input((6, 8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])
+    network = keras.Model(network.inputs, keras.layers.Softmax(name="probabilities")(network.outputs[0]))
+    model = TrainedModel(network, spec, {"kind": "classifier", "classes": list(samples.classes)}, pd.DataFrame())
+    assert len(evaluate(model, spec_of(input={"shape": [6, 8, 8, 1], "spacing": [1, 1, 1]})))
+
+
+def test_a_part_that_the_model_may_have_seen_is_read_with_a_warning(classifier, samples, caplog):
+    resplit = spec_of(splits={"seed": 5})
+    for data, split, warned in (
+        (resplit, "test", True),
+        (resplit, "train", False),
+        (samples, "test", False),
+        (samples.part("test"), "test", False),  # a part alone cannot be told from another
+    ):
+        caplog.clear()
+        evaluate(classifier, data, split)
+        assert any("may have been among its training samples" in text for text in caplog.messages) == warned
+
+
+def test_the_card_of_two_classes_names_the_threshold(samples, monkeypatch):
+    monkeypatch.setattr(TRAIN, "fit", lambda *_, **__: pd.DataFrame())
+    two = {**VALUES["source"], "motions": ["random_walk", "levy_flight"]}
+    assert train(spec_of(source=two)).card["threshold"] == 0.5
+    assert "threshold" not in train(spec_of(source=two), "autoencoder").card

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from html import escape
 from importlib import resources
@@ -13,6 +12,7 @@ import pandas as pd
 
 from tumorkeras.data.samples import Samples
 from tumorkeras.errors import DataError
+from tumorkeras.files import write_whole
 from tumorkeras.report import markup, sections
 from tumorkeras.report.content import Content
 from tumorkeras.training import TrainedModel
@@ -68,9 +68,7 @@ def write_report(
         raise DataError("report", [f"predictions: no column 'true_class'; found {list(predictions.columns)}"])
     path = Path(path)
     content = Content(path, samples, dict(models), comparison, predictions)
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text(_page(content), encoding="utf-8")
-    os.replace(beside, path)
+    write_whole(path, _page(content))
     return path
 
 

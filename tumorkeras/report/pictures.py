@@ -15,6 +15,7 @@ from tumorkeras.data.samples import Samples
 from tumorkeras.errors import TumorKerasError
 from tumorkeras.metrics import confusion_matrix
 from tumorkeras.models.autoencoder import encoder_of, target_of
+from tumorkeras.plots.images import evenly
 from tumorkeras.report import markup
 from tumorkeras.training import TrainedModel
 from tumorkeras.training.predict import predict
@@ -87,7 +88,7 @@ def _frames(members: Samples, name: str) -> Picture:
 
 
 def _several(members: Samples, name: str) -> Picture:
-    arrays = arrays_of(members.select(_evenly(len(members), SHOWN)))
+    arrays = arrays_of(members.select(evenly(len(members), SHOWN)))
     volumes = arrays.ndim == 5
     # Side by side as the slices of a volume would be.
     ax = plots.volume_montage(arrays.max(axis=1) if volumes else arrays, slices=SHOWN)
@@ -95,11 +96,6 @@ def _several(members: Samples, name: str) -> Picture:
     ax.set_title(f"{name}: maximum along the depth" if volumes else name, loc="left")
     what = "volumes, by their maximum along the depth," if volumes else "images"
     return Picture(plots.to_png(ax), f"{len(arrays)} {what} of the class {name}.", "")
-
-
-def _evenly(n: int, count: int) -> np.ndarray:
-    """At most ``count`` rows of ``n``, from the first to the last."""
-    return np.unique(np.linspace(0, n - 1, min(n, count)).round().astype(int))
 
 
 def learning_curves(trained: TrainedModel, metric: str = "loss") -> Picture:
@@ -114,7 +110,7 @@ def learning_curves(trained: TrainedModel, metric: str = "loss") -> Picture:
 
 def reconstructions(trained: TrainedModel, part: Samples) -> Picture:
     """Inputs above what the autoencoder made of them."""
-    chosen = part.select(_evenly(len(part), PAIRS))
+    chosen = part.select(evenly(len(part), PAIRS))
     targets = predict(target_of(trained.model), chosen)
     ax = plots.reconstructions(targets, predict(trained.model, chosen), count=PAIRS)
     ax.set_title("", loc="left")
@@ -157,7 +153,7 @@ def comparison(table: pd.DataFrame, metric: str) -> Picture:
 
 def embedding(trained: TrainedModel, part: Samples) -> Picture:
     """The model's features on their first two principal components."""
-    chosen = part.select(_evenly(len(part), MOST_POINTS))
+    chosen = part.select(evenly(len(part), MOST_POINTS))
     features = predict(encoder_of(trained.model), chosen)
     ax = plots.embedding(features, chosen.labels, list(chosen.classes))
     kind = trained.card["kind"]

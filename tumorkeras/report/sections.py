@@ -18,9 +18,9 @@ COUNTS = ("TP", "TN", "FP", "FN")
 FILES = {
     "report.html": "this page",
     "metrics.json": "the metrics of the models with their intervals",
-    "comparison.csv": "the comparison, a row a method",
+    "comparison.csv": "the comparison, one row per method",
     "comparison_folds": "results of single folds, by which a comparison goes on after a stop",
-    "predictions.parquet": "a row a sample of the part that was read",
+    "predictions.parquet": "one row per sample of the part that was read",
     "run.json": "which spec and data the folder belongs to",
 }
 
@@ -301,6 +301,10 @@ def origin(content: Content) -> list[str]:
 def settings(content: Content) -> list[str]:
     """The spec, defaults included."""
     return [
-        markup.paragraph("The spec with every default written out; saved as YAML it repeats the job.", "soft"),
+        markup.paragraph(
+            "The spec with every default written out. Saved as YAML in the folder of the original spec, where its "
+            "relative paths start, it repeats the job.",
+            "soft",
+        ),
         markup.preformatted(content.samples.spec.to_yaml()),
     ]

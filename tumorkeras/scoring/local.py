@@ -4,62 +4,72 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from tumorkeras.errors import DataError
-from tumorkeras.progress import progress_bar
+from tumorkeras.progress import progress_bar as bar_of
 from tumorkeras.scoring.inputs import read_blocks
 from tumorkeras.scoring.predictor import Predictor, load_predictor
 from tumorkeras.scoring.table import predictions_table
-from tumorkeras.spec import DataSpec
+from tumorkeras.spec import DataSpec, Part
+
+if TYPE_CHECKING:  # scoring an export starts no Keras, files need no readers of samples
+    import keras
+
+    from tumorkeras.data.samples import Samples
+    from tumorkeras.training import TrainedModel
 
 
 def score(
-    model: Any,
-    inputs: np.ndarray | str | Path | Iterable[str | Path] | DataSpec,
+    model: str | Path | TrainedModel | keras.Model,
+    inputs: np.ndarray | str | Path | Iterable[str | Path] | DataSpec | Samples,
     *,
     batch_size: int = 64,
-    progress: bool = True,
-    split: str | None = None,
+    progress_bar: bool = True,
+    split: Part | None = None,
 ) -> pd.DataFrame:
-    """Score samples with the compiled ``serving_default`` of a model, a row a sample.
+    """Score samples with the compiled ``serving_default`` of a model, one row per sample.
 
     Bad input never ends the job: a file that is missing, broken, pickled or of the wrong shape gives one row
     that says so, and so does a sample with values that are not finite.
 
     Parameters
     ----------
-    model : str, Path or keras.Model
-        An export, ``NAME/VERSION``, or ``NAME`` for its largest version; or a classifier or autoencoder in
-        memory.
-    inputs : ndarray, str, Path, iterable of paths, or DataSpec
+    model : str, Path, TrainedModel or keras.Model
+        An export, ``NAME/VERSION``, or ``NAME`` for its largest version; the folder of a trained model; or a
+        classifier or autoencoder in memory.
+    inputs : ndarray, str, Path, iterable of paths, DataSpec or Samples
         Samples (n, *input_shape) of any numeric dtype, where one sample may lack its n and the only channel
         its axis; ``.npy`` and ``.npz`` files of such arrays (of an ``.npz``, every key with three axes or
-        more), folders of such files, searched to the bottom; or a spec.
+        more), folders of such files, searched to the bottom; a spec, or samples that were loaded from one.
+        Where the model was trained on tracks, an array (n, frames, 2) of x and y in the spec's ``input.units``
+        is drawn as in training; a track that leaves the volume is held at its border.
     batch_size : int, default 64
-        Samples a call of the model.
-    progress : bool, default True
-        A bar on standard error, where that is a terminal.
+        Samples per call of the model.
+    progress_bar : bool, default True
+        Shown on standard error, and only on a terminal or in a notebook.
     split : {"train", "val", "test"}, optional
-        The part of a spec's samples; by default all.
+        The part of the samples of a spec; by default all.
 
     Returns
     -------
     pandas.DataFrame
         ``path`` (for a key of an archive ``file.npz#key``), ``id`` (the spec's, else the row in the file),
         ``status`` ("ok" or "error") and ``error``; of a classifier ``class_id``, ``class_name`` where the
-        export knows the names, and ``probability_<class>``; of an autoencoder ``reconstruction_error``.
+        model knows the names, and ``probability_<class>``; of an autoencoder ``reconstruction_error``.
         Columns of numbers are missing where the status is "error".
 
     Raises
     ------
     ModelError
-        If the model cannot be loaded.
+        If the model cannot be loaded; or a spec or samples have other classes, another input or another
+        rendering than the model was trained with.
     DataError
-        If an argument is wrong: an array or a spec of another shape than the model's, a batch size below 1.
+        If an argument is wrong: an array of another shape or tracks of another number of frames than the model
+        reads, a batch size below 1.
 
     Examples
     --------
@@ -77,12 +87,12 @@ def score(
     if not isinstance(batch_size, int) or batch_size < 1:
         raise DataError("score", [f"batch_size: {batch_size!r} found, expected a positive integer"])
     predictor = load_predictor(model)
-    blocks, total = read_blocks(inputs, predictor.shape, split)
+    blocks, total = read_blocks(inputs, predictor.origin, split)
     paths: list[str] = []
     ids: list[int | str | None] = []
     errors: list[str | None] = []
     values = [np.empty((0, predictor.width), "float32")]
-    with progress_bar(total, "score", "sample", shown=progress) as bar:
+    with bar_of(total, "score", "sample", shown=progress_bar) as bar:
         for block in blocks:
             if block.error is not None:
                 paths.append(block.path)
@@ -97,7 +107,8 @@ def score(
                 errors.extend(faults)
                 values.append(results)
                 bar.update(len(batch))
-    return predictions_table(paths, ids, errors, np.concatenate(values), predictor.output, predictor.classes)
+    classes = predictor.origin.classes
+    return predictions_table(paths, ids, errors, np.concatenate(values), predictor.output, classes)
 
 
 def _score_batch(predictor: Predictor, samples: np.ndarray) -> tuple[np.ndarray, list[str | None]]:

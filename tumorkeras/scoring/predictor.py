@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tumorkeras.errors import ModelError
+from tumorkeras.data.agreement import ModelOrigin
+from tumorkeras.errors import ModelError, SpecError
+from tumorkeras.spec import DataSpec
 
+_MODEL_FILE = "model.keras"  # only the folder of a trained model has it
 _SIGNATURE = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 
 
@@ -22,44 +25,48 @@ class Predictor:
 
     Attributes
     ----------
-    shape : tuple
-        What one sample must have, channels last; None is open.
+    origin : ModelOrigin
+        What one sample must be like: its shape and, where the model knows them, its classes and spec.
     output : str
         ``"probabilities"`` or ``"reconstruction_error"``.
     width : int
         Number of classes; 1 for an error.
-    classes : list of str or None
-        Names by class id, where they are known.
     run : callable
         (batch, *shape) float32 -> (batch, width) float32.
     """
 
-    shape: tuple[int | None, ...]
+    origin: ModelOrigin
     output: str
     width: int
-    classes: list[str] | None
     run: Callable[[np.ndarray], np.ndarray]
 
 
 def load_predictor(model: Any) -> Predictor:
-    """Make a predictor of an export, of a folder of exports (its largest version), or of a Keras model.
+    """Make a predictor of an export, a folder of exports (its largest version), a trained model or a Keras model.
 
     Raises
     ------
     ModelError
-        If there is no export, or its ``serving_default`` gives neither probabilities nor a reconstruction
-        error.
+        If there is no export or trained model, or its ``serving_default`` gives neither probabilities nor a
+        reconstruction error.
     """
-    if isinstance(model, str | Path):
+    if isinstance(model, str | Path) and not (Path(model) / _MODEL_FILE).is_file():
         return _from_export(_version_folder(Path(model)))
-    if not (hasattr(model, "inputs") and hasattr(model, "outputs")):
-        raise ModelError(f"model: {type(model).__name__} found, expected an export's folder or a keras.Model")
     # Scoring an export starts no Keras.
     from tumorkeras.serving.signatures import endpoints, input_spec
+    from tumorkeras.training.folder import TrainedModel, load, origin_of
 
-    function = tf.function(endpoints(model)[_SIGNATURE], input_signature=[input_spec(model)])
-    outputs = function.get_concrete_function().structured_outputs
-    return _predictor(function, input_spec(model).shape, outputs, None, model.name)
+    if isinstance(model, str | Path):
+        model = load(model)
+    network = model.model if isinstance(model, TrainedModel) else model
+    if not (hasattr(network, "inputs") and hasattr(network, "outputs")):
+        found = type(model).__name__
+        raise ModelError(
+            f"model: {found} found, expected the folder of an export or of a trained model, a TrainedModel or a "
+            "keras.Model"
+        )
+    function = tf.function(endpoints(network)[_SIGNATURE], input_signature=[input_spec(network)])
+    return _predictor(function, function.get_concrete_function().structured_outputs, origin_of(model))
 
 
 def _from_export(folder: Path) -> Predictor:
@@ -79,36 +86,53 @@ def _from_export(folder: Path) -> Predictor:
         # The signature alone does not keep the variables alive; what was loaded does.
         return owner.signatures[_SIGNATURE](**{name: batch})
 
-    names = folder / "assets.extra" / "classes.json"
-    classes = json.loads(names.read_text(encoding="utf-8")) if names.is_file() else None
-    return _predictor(function, spec.shape, signature.structured_outputs, classes, str(folder))
+    outputs = signature.structured_outputs
+    number = outputs["probabilities"].shape[-1] if "probabilities" in outputs else None
+    return _predictor(function, outputs, _origin(folder, tuple(spec.shape.as_list()[1:]), number))
+
+
+def _origin(folder: Path, shape: tuple[int | None, ...], outputs: int | None) -> ModelOrigin:
+    """What :func:`tumorkeras.export` laid beside the graph."""
+    extra = folder / "assets.extra"
+    names, card, spec = (extra / name for name in ("classes.json", "model_card.json", "spec.yaml"))
+    try:
+        return ModelOrigin(
+            str(folder),
+            shape,
+            outputs,
+            tuple(json.loads(names.read_text(encoding="utf-8"))) if names.is_file() else None,
+            DataSpec.from_yaml(spec) if spec.is_file() else None,
+            json.loads(card.read_text(encoding="utf-8")).get("data_sha256") if card.is_file() else None,
+        )
+    except SpecError as error:  # before ValueError, of which it is one
+        raise ModelError(error.heading, error.faults) from None
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ModelError(str(extra), [f"cannot be read: {error}; export the model anew"]) from None
 
 
 def _predictor(
-    function: Callable[[tf.Tensor], dict[str, tf.Tensor]],
-    shape: tf.TensorShape,
-    outputs: dict[str, tf.TensorSpec],
-    classes: list[str] | None,
-    name: str,
+    function: Callable[[tf.Tensor], dict[str, tf.Tensor]], outputs: dict[str, tf.TensorSpec], origin: ModelOrigin
 ) -> Predictor:
     output = next((key for key in ("probabilities", "reconstruction_error") if key in outputs), None)
     if output is None:
-        raise ModelError(f"{name}: gives {sorted(outputs)}, expected probabilities or reconstruction_error")
+        raise ModelError(f"{origin.name}: gives {sorted(outputs)}, expected probabilities or reconstruction_error")
     width = outputs[output].shape[-1] if output == "probabilities" else 1
-    if classes is not None and len(classes) != width:
-        raise ModelError(f"{name}: classes.json names {len(classes)} classes, the model gives {width}")
+    if origin.classes is not None and len(origin.classes) != width:
+        raise ModelError(f"{origin.name}: there are {len(origin.classes)} names of classes, the model gives {width}")
 
     def run(batch: np.ndarray) -> np.ndarray:
         return function(tf.constant(batch))[output].numpy().reshape(len(batch), width)
 
-    return Predictor(tuple(shape.as_list()[1:]), output, width, classes, run)
+    return Predictor(origin, output, width, run)
 
 
 def _version_folder(path: Path) -> Path:
     if (path / "saved_model.pb").is_file():
         return path
     if not path.is_dir():
-        raise ModelError(f"{path}: there is no such folder; expected an export, NAME/VERSION or NAME")
+        raise ModelError(
+            f"{path}: there is no such folder; expected an export (NAME/VERSION or NAME) or a trained model"
+        )
     versions = [folder for folder in path.iterdir() if folder.name.isascii() and folder.name.isdecimal()]
     versions = [folder for folder in versions if (folder / "saved_model.pb").is_file()]
     if not versions:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from tumorkeras.errors import DataError
+from tumorkeras.files import write_whole
 
 
 def predictions_table(
@@ -18,9 +19,9 @@ def predictions_table(
     errors: list[str | None],
     values: np.ndarray,
     output: str,
-    classes: list[str] | None,
+    classes: Sequence[str] | None,
 ) -> pd.DataFrame:
-    """Lay out one row an outcome; ``values`` (n, width) is not a number where ``errors`` says why."""
+    """Lay out one row per outcome; ``values`` (n, width) is not a number where ``errors`` says why."""
     names = any(isinstance(name, str) for name in ids)
     table = pd.DataFrame(
         {
@@ -61,7 +62,7 @@ def write_predictions(table: pd.DataFrame, path: str | Path) -> Path:
     Raises
     ------
     DataError
-        If the ending is another, or the file cannot be written.
+        If :func:`check_place` finds a fault, or the file cannot be written.
 
     Examples
     --------
@@ -70,18 +71,31 @@ def write_predictions(table: pd.DataFrame, path: str | Path) -> Path:
     >>> write_predictions(table, Path(tempfile.mkdtemp()) / "predictions.csv").read_text()
     'path,status\na.npy,ok\n'
     """
-    path = Path(path)
-    ending = path.suffix.lower()
-    if ending not in (".parquet", ".csv"):
-        raise DataError(str(path), [f"ends in {path.suffix!r}, expected .parquet or .csv"])
+    path = check_place(path)
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
-            draft = Path(folder) / path.name
-            if ending == ".csv":
-                table.to_csv(draft, index=False)
-            else:
-                table.to_parquet(draft, index=False)
-            os.replace(draft, path)
+        content = table.to_csv(index=False) if path.suffix.lower() == ".csv" else table.to_parquet(index=False)
+        write_whole(path, content)
     except OSError as error:
         raise DataError(str(path), [f"cannot be written: {error.strerror}"]) from None
+    return path
+
+
+def check_place(path: str | Path) -> Path:
+    """See, before any work, that a table could be written to ``path``; nothing is written.
+
+    Raises
+    ------
+    DataError
+        If the ending is neither ``.parquet`` nor ``.csv``, or the folder is missing or cannot be written to.
+    """
+    path = Path(path)
+    faults = []
+    if path.suffix.lower() not in (".parquet", ".csv"):
+        faults.append(f"ends in {path.suffix!r}, expected .parquet or .csv")
+    if not path.parent.is_dir():
+        faults.append(f"cannot be written: there is no folder {path.parent}; make it first")
+    elif path.is_dir() or not os.access(path.parent, os.W_OK):
+        faults.append("cannot be written: it is a folder, or its folder is read-only")
+    if faults:
+        raise DataError(str(path), faults)
     return path

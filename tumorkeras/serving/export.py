@@ -108,9 +108,7 @@ def export(
         _write(source, functions, draft)
         report = verify_export(draft, samples, expected)
         if not report.ok:
-            raise ModelError(
-                f"{name}: the export is not fit to be served; nothing was published", report.faults
-            )
+            raise ModelError(f"{name}: the export is not fit to be served; nothing was published", report.faults)
         return _publish(draft, base, version)
 
 
@@ -123,9 +121,7 @@ def _source(model: Any) -> _Source:
         model = load(model)
     if not all(hasattr(model, part) for part in ("model", "spec", "card", "folder")):
         found = type(model).__name__
-        raise ModelError(
-            "export", [f"model: {found} found, expected a keras.Model, a trained model or its folder"]
-        )
+        raise ModelError("export", [f"model: {found} found, expected a keras.Model, a trained model or its folder"])
     kind = model_kind(model.model)
     name = f"{model.spec.name}-{kind}" if model.folder is None else Path(model.folder).name
     classes = model.card.get("classes") if kind == "classifier" else None

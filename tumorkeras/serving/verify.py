@@ -175,9 +175,7 @@ def _run_apart(path: Path, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         )
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-            raise ModelError(
-                str(path), [f"TensorFlow alone cannot load it (exit {done.returncode}): {reason}"]
-            )
+            raise ModelError(str(path), [f"TensorFlow alone cannot load it (exit {done.returncode}): {reason}"])
         results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
         with np.load(folder / "outputs.npz", allow_pickle=False) as outputs:
             for result in results:

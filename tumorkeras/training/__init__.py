@@ -1,7 +1,8 @@
 """Fitting models: seeds, early stopping, resuming, and the folder a trained model lives in."""
 
+from tumorkeras.data.agreement import data_hash
 from tumorkeras.training.fit import fit
 from tumorkeras.training.folder import TrainedModel, load
-from tumorkeras.training.from_spec import data_hash, evaluate, train
+from tumorkeras.training.from_spec import evaluate, train
 
 __all__ = ["TrainedModel", "data_hash", "evaluate", "fit", "load", "train"]

@@ -59,7 +59,7 @@ def fit(
     Returns
     -------
     pandas.DataFrame
-        A row an epoch: ``epoch``, ``loss``, ``val_loss``, and for classifiers ``accuracy``, ``val_accuracy``.
+        One row per epoch: ``epoch``, ``loss``, ``val_loss``, and for classifiers ``accuracy``, ``val_accuracy``.
 
     Raises
     ------

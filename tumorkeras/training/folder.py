@@ -16,11 +16,15 @@ import pandas as pd
 
 # Registers the layers that a saved model names.
 import tumorkeras.layers  # noqa: F401
+from tumorkeras.data.agreement import ModelOrigin
 from tumorkeras.errors import ModelError
+from tumorkeras.files import write_whole
 from tumorkeras.spec import DataSpec
+from tumorkeras.training.state import STATE_FOLDER
 
 MODEL_FILE, SPEC_FILE, CARD_FILE, HISTORY_FILE = "model.keras", "spec.yaml", "model_card.json", "history.csv"
 FILES = (MODEL_FILE, SPEC_FILE, HISTORY_FILE, CARD_FILE)
+PRETRAINING_FOLDER = "autoencoder"
 
 T = TypeVar("T")
 
@@ -38,7 +42,7 @@ class TrainedModel:
     card : dict
         Data hash, versions, seed, counts, metrics with intervals.
     history : pandas.DataFrame
-        A row an epoch.
+        One row per epoch.
     folder : Path or None
         Where it lies.
     """
@@ -57,20 +61,55 @@ class TrainedModel:
 def save_model(trained: TrainedModel, folder: Path) -> None:
     """Write model, spec, history and card into ``folder``; the card last, as the sign that all is there."""
     folder.mkdir(parents=True, exist_ok=True)
-    # Saved beside and renamed: a kill never leaves half a model under the final name.
-    beside = folder / f".{MODEL_FILE}.new.keras"
-    trained.model.save(beside)
-    os.replace(beside, folder / MODEL_FILE)
-    trained.spec.save(folder / SPEC_FILE)
-    trained.history.to_csv(folder / HISTORY_FILE, index=False)
-    beside = folder / f".{CARD_FILE}.new"
-    beside.write_text(json.dumps(trained.card, indent=2, ensure_ascii=False), encoding="utf-8")
-    os.replace(beside, folder / CARD_FILE)
+    # Saved beside and renamed: a kill never leaves half a file under the final name.
+    for name, save in ((MODEL_FILE, trained.model.save), (SPEC_FILE, trained.spec.save)):
+        beside = folder / f".new.{name}"  # Keras tells the format by the ending
+        save(beside)
+        os.replace(beside, folder / name)
+    write_whole(folder / HISTORY_FILE, trained.history.to_csv(index=False))
+    write_whole(folder / CARD_FILE, json.dumps(trained.card, indent=2, ensure_ascii=False))
 
 
 def is_complete(folder: Path) -> bool:
     """Whether a folder holds a model whose training ended."""
     return all((folder / name).is_file() for name in FILES)
+
+
+def check_free(folder: Path) -> None:
+    """See that a training may write into ``folder``: absent, empty, or left by a training that was stopped.
+
+    Raises
+    ------
+    ModelError
+        If anything else lies there, or a file stands in the way.
+    """
+    standing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not standing.is_dir():
+        raise ModelError(str(standing), ["is a file; choose another output folder"])
+    if standing != folder:
+        return
+    found = {path.name for path in folder.iterdir()}
+    states = {f"{STATE_FOLDER}{ending}" for ending in ("", ".new", ".old")}
+    ours = states | {PRETRAINING_FOLDER}
+    if found & states:  # a kill while the model was saved
+        ours |= {*FILES, *(f".new.{name}" for name in FILES), *(f".{name}.new" for name in FILES)}
+    strange = sorted(found - ours)
+    if strange:
+        named = ", ".join(strange[:3]) + (", ..." if len(strange) > 3 else "")
+        fault = f"is not empty and holds no model or training ({named}); choose another output folder"
+        raise ModelError(str(folder), [fault])
+
+
+def origin_of(model: keras.Model | TrainedModel) -> ModelOrigin:
+    """What a model knows of the data that it was trained with; of a Keras model, only its shapes."""
+    network = model.model if isinstance(model, TrainedModel) else model
+    outputs = network.output_shape[-1] if "probabilities" in network.output_names else None
+    shape = tuple(network.input_shape[1:])
+    if not isinstance(model, TrainedModel):
+        return ModelOrigin(network.name, shape, outputs)
+    classes = None if outputs is None or "classes" not in model.card else tuple(model.card["classes"])
+    name = str(model.folder or network.name)
+    return ModelOrigin(name, shape, outputs, classes, model.spec, model.card.get("data_sha256"))
 
 
 def load(folder: str | Path) -> TrainedModel:
@@ -80,6 +119,23 @@ def load(folder: str | Path) -> TrainedModel:
     ------
     ModelError
         If the folder or a file of it is missing, or the model cannot be read.
+
+    Examples
+    --------
+    >>> load("no/such/model")
+    Traceback (most recent call last):
+    tumorkeras.errors.ModelError: no/such/model: there is no such folder
+
+    >>> import tempfile
+    >>> from tumorkeras.models import build_classifier
+    >>> spec = DataSpec.from_dict({"name": "motion", "input": {"shape": [4, 8, 8, 1]},
+    ...     "source": {"kind": "simulation", "frames": 4}})
+    >>> model = build_classifier(spec.input.shape, 2, filters=(2,), dense=(4,))
+    >>> card = {"kind": "classifier", "classes": ["still", "moving"]}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_model(TrainedModel(model, spec, card, pd.DataFrame({"epoch": [1]})), Path(folder, "model"))
+    ...     load(Path(folder, "model")).card["classes"]
+    ['still', 'moving']
     """
     folder = Path(folder)
     if not folder.is_dir():
