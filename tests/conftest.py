@@ -32,9 +32,7 @@ def data_folder() -> Iterator[Path]:
     given = os.environ.get("TUMORKERAS_DATA")
     folder = Path(given) if given else CHECKOUT.parent / "shared" / "data"
     if not folder.is_dir():
-        pytest.skip(
-            f"no real data: {folder} is no folder; set TUMORKERAS_DATA to the one that holds motility/"
-        )
+        pytest.skip(f"no real data: {folder} is no folder; set TUMORKERAS_DATA to the one that holds motility/")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TUMORKERAS_DATA", str(folder))
         yield folder

@@ -199,9 +199,7 @@ def test_groups_never_straddle_folds(tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(METHODS, "spied", spied)
         table = compare(samples.spec, ["spied"], samples=samples)
-    assert [len(each) for each in inner] == [
-        len(set(samples.groups[rows])) for rows, _ in outer_folds(samples)
-    ]
+    assert [len(each) for each in inner] == [len(set(samples.groups[rows])) for rows, _ in outer_folds(samples)]
     assert table["error"].tolist() == [""]
 
 
@@ -214,9 +212,7 @@ def fail(problem, rows, seed):
 
 def test_a_method_that_fails_is_a_row(samples, tmp_path, monkeypatch, caplog):
     monkeypatch.setitem(METHODS, "cnn", Method("pixels", fail))
-    table = compare(samples.spec, ["majority", "cnn", "trivial"], tmp_path, samples=samples).set_index(
-        "method"
-    )
+    table = compare(samples.spec, ["majority", "cnn", "trivial"], tmp_path, samples=samples).set_index("method")
     assert table["error"].tolist() == ["", "fold 1: RuntimeError: out of luck", ""]
     assert table.loc["cnn", [*FIGURES, "p_value", "seconds"]].isna().all()
     assert table.loc[["majority", "trivial"], FIGURES].notna().all(axis=None)
@@ -254,9 +250,7 @@ def test_goes_on_with_the_folds_that_are_missing(samples, tmp_path, monkeypatch)
     assert trained == [("svm_linear", 2)]
     pd.testing.assert_frame_equal(first.drop(columns="seconds"), second.drop(columns="seconds"))
     assert json.loads(lost.read_text())["probabilities"] == before["probabilities"]
-    compare(
-        samples.spec, [*CHEAP, "svm_poly"], tmp_path, samples=samples
-    )  # a method more is no other comparison
+    compare(samples.spec, [*CHEAP, "svm_poly"], tmp_path, samples=samples)  # a method more is no other comparison
     assert trained == [("svm_linear", 2)]
 
 
@@ -308,7 +302,7 @@ def test_fewer_groups_than_folds(tmp_path):
     groups = [0] * 12 + list(range(1, 13))
     samples = load_samples(volume_spec(tmp_path, groups=range(24), counts=(12, 12)))
     samples = replace(samples, table=samples.table.assign(group=groups))
-    with pytest.raises(DataError, match="class 0 has 1 groups"):
+    with pytest.raises(DataError, match="class 0 has 1 group,"):
         compare(samples.spec, ["majority"], samples=samples)
 
 
@@ -361,6 +355,14 @@ def test_folds_of_the_users_own_and_a_single_one(samples):
     trivial = table.loc["trivial"]
     # A bootstrap of the one part gives an interval where a t interval over folds could not.
     assert 0 <= trivial["accuracy_low"] < trivial["accuracy"] <= trivial["accuracy_high"] <= 1
+
+
+def test_samples_in_several_test_parts_count_once(samples):
+    every = np.arange(48)
+    tests = [np.arange(0, 32), np.arange(16, 40)]
+    folds = [(np.setdiff1d(every, test), test) for test in tests]
+    table = compare(samples.spec, ["majority", "trivial"], samples=samples, folds=folds)
+    assert table["samples"].tolist() == [40, 40]  # not 32 + 24
 
 
 def test_intervals_stay_within_the_scale(samples):

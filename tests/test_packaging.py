@@ -43,9 +43,7 @@ def extras(setup_cfg):
 
 def readme_command(name):
     script = ROOT / ".ci" / "readme_command"
-    return subprocess.run(
-        ["bash", str(script), name], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    return subprocess.run(["bash", str(script), name], capture_output=True, text=True, check=True).stdout.strip()
 
 
 @pytest.mark.parametrize("name", ["run", "test"])

@@ -25,9 +25,7 @@ def assert_values(found, expected):
 
 @pytest.fixture(scope="module")
 def tracks():
-    return np.concatenate([simulate_motility(kind, 30, frames=40, seed=0) for kind in KINDS]).astype(
-        np.float64
-    )
+    return np.concatenate([simulate_motility(kind, 30, frames=40, seed=0) for kind in KINDS]).astype(np.float64)
 
 
 def test_straight_line():
@@ -102,9 +100,7 @@ def test_cell_at_rest_is_all_zero():
 def test_angles_beside_a_pause_do_not_count():
     track = np.array([[0, 0], [1, 0], [1, 0], [1, 1], [1, 2]])
     found = features_of(track)
-    assert_values(
-        found, {"turn_cos_1": 1, "turn_cos_2": 0, "turn_cos_3": 0, "turn_abs_mean": 0, "turn_left": 0}
-    )
+    assert_values(found, {"turn_cos_1": 1, "turn_cos_2": 0, "turn_cos_3": 0, "turn_abs_mean": 0, "turn_left": 0})
 
 
 def test_expected_values_of_the_simulated_kinds():
@@ -183,9 +179,7 @@ def test_real_cells_are_told_apart(data_folder):
     for name in ("musc", "myoblast"):
         x, y = (np.loadtxt(data_folder / "motility" / f"{name}_{axis}.csv", delimiter=",") for axis in "XY")
         cells.append(np.stack([x, y], axis=-1)[rng.permutation(len(x))[:225], :60])
-    model = make_pipeline(
-        FunctionTransformer(lambda x: np.sign(x) * np.log1p(np.abs(x))), StandardScaler(), SVC()
-    )
+    model = make_pipeline(FunctionTransformer(lambda x: np.sign(x) * np.log1p(np.abs(x))), StandardScaler(), SVC())
     table = motility_features(np.concatenate(cells)).to_numpy()
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     assert cross_val_score(model, table, np.repeat([0, 1], 225), cv=folds).mean() > 0.92

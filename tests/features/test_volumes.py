@@ -49,9 +49,7 @@ def test_spacing_scales_lengths_and_faces():
     volume = np.zeros((8, 8, 8))
     volume[1:3, 2:5, 3:7] = 7
     found = features_of(volume, spacing=[2, 1, 0.5])
-    assert_values(
-        found, {"size": 24, "extent_depth": 4, "extent_height": 3, "extent_width": 2, "thickness": 1}
-    )
+    assert_values(found, {"size": 24, "extent_depth": 4, "extent_height": 3, "extent_width": 2, "thickness": 1})
     # Sides 4, 3 and 2.
     assert_values(found, {"surface": 2 * (12 + 8 + 6), "surface_to_volume": 52 / 24, "axis_1": 4 * 2 * 0.5})
 

@@ -43,9 +43,7 @@ def test_binary_by_hand():
 
 def test_binary_threshold_moves_sensitivity_against_specificity():
     labels, table = predictions(300, 2)
-    low, high = (
-        classification_metrics(labels, table, threshold=t, resamples=10)["value"] for t in (0.2, 0.8)
-    )
+    low, high = (classification_metrics(labels, table, threshold=t, resamples=10)["value"] for t in (0.2, 0.8))
     assert low["sensitivity"] > high["sensitivity"]
     assert low["specificity"] < high["specificity"]
     assert low["AUC"] == high["AUC"]
@@ -53,9 +51,7 @@ def test_binary_threshold_moves_sensitivity_against_specificity():
 
 def test_binary_forms_agree():
     labels, table = predictions(50, 2)
-    pd.testing.assert_frame_equal(
-        classification_metrics(labels, table), classification_metrics(labels, table[:, 1])
-    )
+    pd.testing.assert_frame_equal(classification_metrics(labels, table), classification_metrics(labels, table[:, 1]))
 
 
 def test_multiclass_agrees_with_scikit_learn():
@@ -63,9 +59,7 @@ def test_multiclass_agrees_with_scikit_learn():
     called = table.argmax(axis=1)
     value = classification_metrics(labels, table, classes=list("abcd"), resamples=10)["value"]
     assert value["accuracy"] == reference.accuracy_score(labels, called)
-    assert value["macro_sensitivity"] == pytest.approx(
-        reference.recall_score(labels, called, average="macro")
-    )
+    assert value["macro_sensitivity"] == pytest.approx(reference.recall_score(labels, called, average="macro"))
     assert value["macro_F1"] == pytest.approx(reference.f1_score(labels, called, average="macro"))
     assert value["macro_AUC"] == pytest.approx(reference.roc_auc_score(labels, table, multi_class="ovr"))
     for c, ((tn, fp), (fn, tp)) in enumerate(reference.multilabel_confusion_matrix(labels, called)):

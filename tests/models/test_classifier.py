@@ -83,6 +83,12 @@ def test_pooling_of_time_is_apart_from_space():
     assert strided.get_layer("conv_1").output.shape == (None, 8, 8, 8, 2)
 
 
+def test_kernels_may_differ_by_axis():
+    model = build_classifier(VOLUME, 2, kernel_size=(1, 3, 5), stride=2, **SMALL)
+    assert model.get_layer("conv_1").kernel.shape == (1, 3, 5, 1, 3)
+    assert build_classifier(IMAGE, 2, kernel_size=[3, 5], **SMALL).get_layer("conv_2").kernel.shape == (3, 5, 3, 4)
+
+
 def test_maxout_units_are_the_larger_of_two_affine_maps():
     model = build_classifier(IMAGE, 2, activation="maxout", **SMALL)
     arrays = np.random.default_rng(0).random((2, *IMAGE), dtype="float32")
@@ -131,6 +137,12 @@ def test_every_field_of_the_spec_is_an_argument():
         ({"kernel_size": 0}, "kernel_size"),
         ({"stride": 0}, "stride: 0"),
         ({"stride": 1.5}, "stride: 1.5"),
+        ({"stride": 4, "filters": (4,)}, "stride: 4 is more than kernel_size in height and width, 3,"),
+        (
+            {"stride": 2, "kernel_size": (3, 3, 1), "filters": (4,)},
+            "stride: 2 is more than kernel_size in height and width, 1,",
+        ),
+        ({"kernel_size": (3, 3)}, r"kernel_size: \(3, 3\) is not 3 positive integers"),
         ({"pool": (2, 2)}, "pool"),
         ({"dense": ()}, "dense"),
         ({"dense": (8, -1)}, "dense"),

@@ -67,11 +67,13 @@ def test_copies_are_apart():
     np.testing.assert_array_equal(weights_of(source, "conv_1")[0], before)
 
 
-def test_layers_of_other_shape_are_left_as_they_are():
+def test_layers_of_other_shape_are_left_as_they_are(caplog):
     source = randomised(build_classifier(SHAPE, 2, filters=(3, 7), dense=(6, 5)))
     target = build_classifier(SHAPE, 2, **SMALL)
     before = weights_of(target, "conv_2")[0]
-    assert copy_encoder_weights(source, target) == ["conv_1", "dense_2"]
+    with caplog.at_level("INFO", logger="tumorkeras"):
+        assert copy_encoder_weights(source, target) == ["conv_1", "dense_2"]
+    assert caplog.messages == ["initial weights: copied conv_1, dense_2; not the convolutions conv_2"]
     np.testing.assert_array_equal(weights_of(target, "conv_2")[0], before)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from tumorkeras import plots
 from tumorkeras.errors import DataError
+from tumorkeras.plots.images import evenly
 
 
 def legend_texts(ax):
@@ -37,6 +38,15 @@ def test_tracks_are_thinned_evenly(paths):
     ax = plots.tracks(paths, per_class=3)
     assert legend_texts(ax) == ["paths (3 of 20)"]
     np.testing.assert_array_equal(ax.lines[-1].get_xydata(), paths[-1])
+
+
+@pytest.mark.parametrize(("n", "count", "expected"), [(9, 3, [0, 4, 8]), (3, 8, [0, 1, 2]), (5, 1, [0]), (0, 4, [])])
+def test_places_are_spread_from_the_first_to_the_last(n, count, expected):
+    assert evenly(n, count).tolist() == expected
+
+
+def test_no_place_is_chosen_twice():
+    assert all(len(set(evenly(n, count))) == min(n, count) for n in range(40) for count in range(1, 40))
 
 
 def test_tracks_with_gaps(paths):

@@ -9,6 +9,7 @@ from sklearn.metrics import auc, roc_auc_score
 
 from tumorkeras import plots
 from tumorkeras.errors import DataError
+from tumorkeras.plots.style import COLORS, GREY
 
 METHODS = pd.DataFrame(
     [["majority", 0.5, 0.4, 0.6], ["cnn", 0.9, 0.8, 0.95], ["ann", 0.7, 0.6, 0.85]],
@@ -111,6 +112,15 @@ def test_comparison_marks_best_and_baselines():
     assert len(set(colors)) == 3
     chosen = [bar.lines[0].get_color() for bar in plots.comparison(METHODS, baselines=["ann"]).containers]
     assert chosen == [colors[0], colors[2], colors[1]]
+
+
+def test_a_baseline_that_wins_stays_grey_and_is_marked_as_best():
+    ax = plots.comparison(METHODS, baselines=["cnn"])
+    best, second, _ = (bar.lines[0] for bar in ax.containers)
+    assert best.get_color() == ax.get_yticklabels()[0].get_color() == ax.texts[0].get_color() == GREY
+    assert second.get_color() != COLORS[0]
+    assert (best.get_marker(), second.get_marker()) == ("D", "o")
+    assert [label.get_fontweight() for label in ax.get_yticklabels()] == ["bold", "normal", "normal"]
 
 
 def test_comparison_of_another_metric_and_confidence():

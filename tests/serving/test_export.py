@@ -270,7 +270,5 @@ def test_verify_passes_a_good_export_and_measures_a_difference(exported):
     assert not report.ok
     assert [fault for fault in report.faults if "'probabilities' is 0.25 off" in fault]
     assert [fault for fault in report.faults if "'logits' is missing" in fault]
-    assert report.signatures["serving_default"]["inputs"] == {
-        "inputs": {"dtype": "float32", "shape": [None, *SHAPE]}
-    }
+    assert report.signatures["serving_default"]["inputs"] == {"inputs": {"dtype": "float32", "shape": [None, *SHAPE]}}
     assert json.loads(json.dumps(report.to_dict()))["ok"] is False

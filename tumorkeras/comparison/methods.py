@@ -27,8 +27,8 @@ from sklearn.svm import SVC
 from tumorkeras.data.samples import Samples
 from tumorkeras.data.splits import split_off, stratified_folds
 from tumorkeras.features.table import sample_features, trivial_feature, trivial_name
-from tumorkeras.models import build_autoencoder, build_classifier
 from tumorkeras.training.fit import fit
+from tumorkeras.training.networks import autoencoder_of, classifier_of
 from tumorkeras.training.predict import predict
 
 FeatureSet = Literal["none", "trivial", "hand-made", "pixels"]
@@ -141,7 +141,7 @@ def _inner_folds(samples: Samples, rows: np.ndarray, seed: int) -> list[tuple[np
     groups = None if samples.groups is None else samples.groups[rows]
     units = np.arange(len(rows)) if groups is None else groups
     scarcest = min(len(np.unique(units[labels == label])) for label in np.unique(labels))
-    return stratified_folds(labels, groups, max(2, min(INNER_FOLDS, scarcest)), seed)
+    return stratified_folds(labels, groups, max(2, min(INNER_FOLDS, scarcest)), seed, names=samples.classes)
 
 
 def _all_classes(model: BaseEstimator, table: np.ndarray, problem: Problem) -> np.ndarray:
@@ -161,17 +161,12 @@ def train_network(problem: Problem, rows: np.ndarray, seed: int, *, pretrained: 
     training, stopping = _inner_parts(samples.select(rows), seed)
     seed = (spec.training.seed + seed) % SEEDS
     settings = spec.training.model_copy(update={"seed": seed})
-    preprocessing = [step.model_dump() for step in spec.preprocessing]
     keras.utils.set_random_seed(seed)
     initial = None
     if pretrained:
-        arguments = spec.autoencoder.model_dump(exclude={"epochs"})
-        initial = build_autoencoder(spec.input.shape, preprocessing=preprocessing, **arguments)
+        initial = autoencoder_of(spec)
         fit(initial, training, stopping, settings, epochs=spec.autoencoder.epochs, progress_bar=False)
-    arguments = spec.classifier.model_dump(exclude={"pretraining"})
-    model = build_classifier(
-        spec.input.shape, len(samples.classes), preprocessing=preprocessing, initial=initial, **arguments
-    )
+    model = classifier_of(spec, len(samples.classes), initial)
     fit(model, training, stopping, settings, progress_bar=False)
     return lambda wanted: predict(model, samples.select(wanted)).astype(np.float64)
 
@@ -179,7 +174,7 @@ def train_network(problem: Problem, rows: np.ndarray, seed: int, *, pretrained: 
 def _inner_parts(fold: Samples, seed: int) -> tuple[Samples, Samples]:
     shares = fold.spec.splits.fractions
     share = shares.val / (shares.train + shares.val) or VALIDATION_SHARE
-    rest, part = split_off(fold.labels, share, fold.groups, seed)
+    rest, part = split_off(fold.labels, share, fold.groups, seed, names=fold.classes)
     return fold.select(rest), fold.select(part)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tumorkeras.errors import ModelError
+from tumorkeras.files import write_whole
 
 FOLDER = "comparison_folds"
 
@@ -83,10 +83,3 @@ class FoldStore:
         if faults:
             heading = f"{folder} does not fit; choose another output folder, or remove this one"
             raise ModelError(heading, faults)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file such that nobody ever sees half of it."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)

@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 
 from tumorkeras.comparison.methods import METHODS, Problem
-from tumorkeras.comparison.store import FoldResult, FoldStore, write_whole
+from tumorkeras.comparison.store import FoldResult, FoldStore
 from tumorkeras.data.samples import Samples, load_samples
 from tumorkeras.data.splits import stratified_folds
 from tumorkeras.errors import DataError, SpecError
+from tumorkeras.files import write_whole
 from tumorkeras.metrics import classification_metrics, corrected_resampled_t, mean_interval
 from tumorkeras.progress import progress_bar as bar_of
 from tumorkeras.spec import DataSpec
@@ -74,7 +75,7 @@ def compare(
     Returns
     -------
     pandas.DataFrame
-        A row a method, in the order given:
+        One row per method, in the order given:
 
         - ``method``; ``features``, what it reads;
         - ``sensitivity``, ``specificity``, ``accuracy``, ``auc`` (of class 1 of two; of more, means over the
@@ -82,7 +83,8 @@ def compare(
           95 % t interval over folds (of a single fold: of its bootstrap interval);
         - ``p_value``, two-sided, of the corrected resampled t test of its accuracy against that of the best
           method; NaN for the best;
-        - ``seconds``, mean time to train on a fold; ``samples``; ``folds``;
+        - ``seconds``, mean time to train on a fold; ``samples``, how many different ones are tested on (folds of
+          the user's own may share some); ``folds``;
         - ``error``, why a method failed, "" where it did not. Its figures are NaN, and the next call with the
           same folder tries again.
 
@@ -132,6 +134,13 @@ def outer_folds(samples: Samples) -> Folds:
     ------
     DataError
         If there are fewer than two classes, or a class has fewer samples (groups) than there are folds.
+
+    Examples
+    --------
+    >>> spec = DataSpec.from_dict({"name": "motion", "input": {"shape": [16, 24, 24, 1]},
+    ...     "source": {"kind": "simulation", "samples_per_class": 20, "frames": 16}, "splits": {"folds": 3}})
+    >>> [(len(training), len(test)) for training, test in outer_folds(load_samples(spec))]
+    [(34, 17), (34, 17), (34, 17)]
     """
     rows = np.flatnonzero(samples.table["split"] != "test")
     labels, splits = samples.labels[rows], samples.spec.splits
@@ -146,7 +155,7 @@ def outer_folds(samples: Samples) -> Folds:
     if faults:
         raise DataError("splits.folds", faults)
     groups = None if samples.groups is None else samples.groups[rows]
-    pairs = stratified_folds(labels, groups, splits.folds, splits.seed)
+    pairs = stratified_folds(labels, groups, splits.folds, splits.seed, names=samples.classes)
     return [(rows[training], rows[test]) for training, test in pairs]
 
 
@@ -173,9 +182,7 @@ def _fingerprint(samples: Samples, folds: Folds) -> str:
     return digest.hexdigest()
 
 
-def _run(
-    problem: Problem, methods: list[str], folds: Folds, store: FoldStore, progress_bar: bool
-) -> dict[str, str]:
+def _run(problem: Problem, methods: list[str], folds: Folds, store: FoldStore, progress_bar: bool) -> dict[str, str]:
     """Compute what the store lacks; why each method that failed did so."""
     errors: dict[str, str] = {}
     with bar_of(len(methods) * len(folds), "compare", "fold", shown=progress_bar) as bar:
@@ -195,9 +202,7 @@ def _run(
     return errors
 
 
-def _fold_result(
-    problem: Problem, method: str, number: int, training: np.ndarray, test: np.ndarray
-) -> FoldResult:
+def _fold_result(problem: Problem, method: str, number: int, training: np.ndarray, test: np.ndarray) -> FoldResult:
     chosen = METHODS[method]
     problem.prepare(chosen.features)
     began = time.monotonic()
@@ -235,6 +240,7 @@ def _table(
         for method, found in results.items()
     }
     best = max(accuracies, key=lambda method: accuracies[method].mean(), default=None)
+    samples = len(set().union(*(test.tolist() for _, test in folds)))
     rows = []
     for method in methods:
         row: dict[str, object] = {"method": method, "features": problem.name_of(METHODS[method].features)}
@@ -242,7 +248,7 @@ def _table(
             row |= {metric: value, f"{metric}_low": low, f"{metric}_high": high}
         row["p_value"] = _p_value(accuracies, method, best, folds)
         row["seconds"] = np.mean([found.seconds for found in results.get(method, [])] or [np.nan])
-        row["samples"] = sum(len(test) for _, test in folds)
+        row["samples"] = samples
         row["folds"] = len(folds)
         row["error"] = errors.get(method, "")
         rows.append(row)
@@ -272,9 +278,9 @@ def _intervals(problem: Problem, results: list[FoldResult]) -> dict[str, tuple[f
 def _bootstrap_intervals(problem: Problem, only: FoldResult) -> dict[str, tuple[float, float, float]]:
     groups = None if problem.samples.groups is None else problem.samples.groups[only.rows]
     table = classification_metrics(only.labels, np.array(only.probabilities), groups=groups, confidence=CONFIDENCE)
-    figures = table[["value", "low", "high"]].astype("float64")
+    values, lows, highs = (table[column].astype("float64") for column in ("value", "low", "high"))
     names = _names_of_metrics(len(problem.samples.classes))
-    return {metric: tuple(figures.loc[name].tolist()) for metric, name in names.items()}
+    return {metric: (values[name], lows[name], highs[name]) for metric, name in names.items()}
 
 
 def _names_of_metrics(classes: int) -> dict[str, str]:

@@ -34,7 +34,7 @@ def motility_features(tracks: ArrayLike, normalise: bool = False) -> pd.DataFram
     Returns
     -------
     pandas.DataFrame
-        A row a track, 40 columns of finite float64, the same for any number of frames:
+        One row per track, 40 columns of finite float64, the same for any number of frames:
 
         - ``step_mean``, ``step_median``, ``step_std``, ``step_min``, ``step_max``, ``step_q25``,
           ``step_q75``: length of the steps; ``step_cv``: standard deviation over mean; ``moving_over_T``:

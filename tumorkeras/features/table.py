@@ -16,7 +16,7 @@ def sample_features(samples: Samples) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row a sample, in order; the columns of :func:`~tumorkeras.features.motility.motility_features` or
+        One row per sample, in order; the columns of :func:`~tumorkeras.features.motility.motility_features` or
         :func:`~tumorkeras.features.volumes.volume_features`, lengths in the spec's ``input.units``.
 
     Examples
@@ -42,7 +42,7 @@ def trivial_feature(samples: Samples) -> tuple[str, pd.DataFrame]:
         ``"mean step"`` for tracks, ``"size"`` for volumes and images.
     table : pandas.DataFrame
         One column, ``step_mean`` (in the spec's ``input.units`` a frame) or ``size`` (voxels that are not 0),
-        a row a sample; never negative.
+        one row per sample; never negative.
 
     Examples
     --------
@@ -63,5 +63,15 @@ def trivial_feature(samples: Samples) -> tuple[str, pd.DataFrame]:
 
 
 def trivial_name(samples: Samples) -> str:
-    """The name of the trivial feature, without measuring it."""
+    """The name of the trivial feature, without measuring it.
+
+    Examples
+    --------
+    >>> from tumorkeras.data.samples import load_samples
+    >>> from tumorkeras.spec import DataSpec
+    >>> spec = DataSpec.from_dict({"name": "motion", "input": {"shape": [16, 24, 24, 1]},
+    ...     "source": {"kind": "simulation", "samples_per_class": 20, "frames": 16}})
+    >>> trivial_name(load_samples(spec))
+    'mean step'
+    """
     return "mean step" if samples.are_tracks else "size"

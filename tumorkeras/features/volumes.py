@@ -37,7 +37,7 @@ def volume_features(volumes: ArrayLike, spacing: Sequence[float] | None = None) 
     Returns
     -------
     pandas.DataFrame
-        A row a sample, finite float64:
+        One row per sample, finite float64:
 
         - ``size``: foreground voxels; ``extent_depth`` (volumes only), ``extent_height``, ``extent_width``:
           sides of the bounding box; ``fill``: share of the box that is foreground; ``parts``: pieces that

@@ -28,9 +28,7 @@ def rows_of(wrong: NDArray[np.bool_]) -> str:
     return f"{'row' if len(rows) == 1 else 'rows'} {named} ({len(rows)} of {len(wrong)})"
 
 
-def check_labels(
-    labels: ArrayLike, k: int | None, name: str = "labels"
-) -> tuple[NDArray[np.int64], list[str]]:
+def check_labels(labels: ArrayLike, k: int | None, name: str = "labels") -> tuple[NDArray[np.int64], list[str]]:
     """Read class ids.
 
     Parameters
@@ -59,9 +57,7 @@ def check_labels(
     if len(values) == 0:
         return np.zeros(0, np.int64), [f"{name}: empty; at least one sample is needed"]
     if values.dtype.kind not in "biuf":
-        fault = (
-            f"{name}: {str(values[0])!r} is not a class id; give integers from 0 in the order of the classes"
-        )
+        fault = f"{name}: {str(values[0])!r} is not a class id; give integers from 0 in the order of the classes"
         return np.zeros(len(values), np.int64), [fault]
     numbers = values.astype(np.float64)
     wrong = ~np.isfinite(numbers) | (numbers != np.floor(numbers)) | (numbers < 0)
@@ -142,7 +138,7 @@ def check_groups(groups: ArrayLike | None, n: int) -> tuple[NDArray[np.int64] | 
     codes, _ = pd.factorize(units)
     faults = []
     if len(codes) != n:
-        faults.append(f"groups: {len(codes)} of them for {n} samples; give one a sample")
+        faults.append(f"groups: {len(codes)} of them for {n} samples; give one per sample")
     if (codes < 0).any():
         faults.append(f"groups: missing in {rows_of(codes < 0)}; give a sample without a group its own")
     return codes.astype(np.int64), faults
@@ -208,7 +204,7 @@ def check_predictions(
     names, class_faults = check_classes(classes, k) if k else ([], [])
     faults = label_faults + faults + class_faults
     if len(ids) != len(table):
-        faults.append(f"labels and probabilities: {len(ids)} and {len(table)} rows; they must be as many")
+        faults.append(f"labels and probabilities: {len(ids)} and {len(table)} rows; give the same number of both")
     if faults:
         raise DataError(heading, faults)
     return ids, table, names

@@ -59,7 +59,7 @@ def classification_metrics(
     Returns
     -------
     DataFrame
-        A row a metric; columns `value`, `low`, `high` and `n`, the samples that the metric is computed
+        One row per metric; columns `value`, `low`, `high` and `n`, the samples that the metric is computed
         from (the positives for a sensitivity, the negatives for a specificity).
 
         Two classes, class 1 positive: ``TP TN FP FN sensitivity specificity accuracy AUC``. More:
@@ -235,10 +235,8 @@ def confusion_matrix(labels: ArrayLike, predicted: ArrayLike, classes: Sequence[
     called, predicted_faults = check_labels(predicted, len(names), "predicted")
     faults = label_faults + predicted_faults + faults
     if len(actual) != len(called):
-        faults.append(f"labels and predicted: {len(actual)} and {len(called)} rows; they must be as many")
+        faults.append(f"labels and predicted: {len(actual)} and {len(called)} rows; give the same number of both")
     if faults:
         raise DataError("confusion_matrix", faults)
     counts = sklearn_metrics.confusion_matrix(actual, called, labels=range(len(names)))
-    return pd.DataFrame(
-        counts, index=pd.Index(names, name="actual"), columns=pd.Index(names, name="predicted")
-    )
+    return pd.DataFrame(counts, index=pd.Index(names, name="actual"), columns=pd.Index(names, name="predicted"))

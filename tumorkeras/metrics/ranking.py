@@ -11,9 +11,7 @@ from tumorkeras.errors import DataError
 from tumorkeras.metrics.checks import check_predictions
 
 
-def weighted_auc(
-    positive: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None
-) -> NDArray[np.float64]:
+def weighted_auc(positive: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> NDArray[np.float64]:
     """Area under the ROC curve for each row of weights; scores are sorted once for all rows.
 
     Parameters
@@ -23,7 +21,7 @@ def weighted_auc(
     scores : array-like of float, shape (n,)
         Higher is more positive. Equal scores count half, as in the Mann-Whitney statistic.
     weights : array-like of float, shape (r, n), optional
-        Non-negative; a row a resample. Without it, one row of ones.
+        Non-negative; one row per resample. Without it, one row of ones.
 
     Returns
     -------

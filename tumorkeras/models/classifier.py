@@ -27,7 +27,7 @@ def build_classifier(
     num_classes: int,
     *,
     filters: Sequence[int] = (8, 16, 32),
-    kernel_size: int = 3,
+    kernel_size: int | Sequence[int] = 3,
     stride: int = 1,
     pool: int | Sequence[int] = 2,
     dense: Sequence[int] = (64, 32),
@@ -49,8 +49,8 @@ def build_classifier(
         At least 2.
     filters : sequence of int
         Channels of each block of a convolution, an activation and a max-pooling.
-    kernel_size : int
-        Size of the kernels on every axis.
+    kernel_size : int or sequence of int
+        Of every convolution; one size, or one per spatial axis.
     stride : int
         Stride of the first convolution in height and width: 2 makes a step about four times as fast, at the
         price of detail. Never along depth.
@@ -95,8 +95,8 @@ def build_classifier(
     faults = block_faults(input_shape, filters, kernel_size, padding, pool, stride)
     faults += _head_faults(num_classes, dense, dropout, activation)
     # A stride over the kernel skips pixels, and TensorFlow 2.21 crashes in the gradient of some such convolutions.
-    if not faults and stride > kernel_size:
-        faults.append(f"stride: {stride} is more than kernel_size, {kernel_size}, and would skip pixels")
+    if not faults and stride > (side := min(per_axis(kernel_size, len(input_shape) - 1)[-2:])):
+        faults.append(f"stride: {stride} is more than kernel_size in height and width, {side}, and would skip pixels")
     faults += negative_faults(weight_decay=weight_decay)
     if faults:
         raise ModelError("build_classifier", faults)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+
 import keras
 
 from tumorkeras.errors import ModelError
+
+logger = logging.getLogger(__name__)
 
 
 def copy_encoder_weights(source: keras.Model, target: keras.Model) -> list[str]:
     """Copy kernel and bias of every layer ``conv_*`` and ``dense_*`` that agrees in name and kernel shape.
 
     Takes an autoencoder's encoder into a classifier, or one classifier (trained on simulated motion, say)
-    into another. Layers that differ in shape keep their random weights.
+    into another. Layers that differ in shape keep their random weights; the log says what was copied and which
+    convolutions were not.
 
     Returns
     -------
@@ -40,6 +45,9 @@ def copy_encoder_weights(source: keras.Model, target: keras.Model) -> list[str]:
     for name in same:
         wanted[name].kernel.assign(found[name].kernel)
         wanted[name].bias.assign(found[name].bias)
+    fresh = [name for name in wanted if name.startswith("conv_") and name not in same]
+    left = f"; not the convolutions {', '.join(fresh)}" if fresh else ""
+    logger.info("initial weights: copied %s%s", ", ".join(same), left)
     return same
 
 

@@ -25,7 +25,7 @@ def tracks(
     ax: Axes | None = None,
     per_class: int = 12,
 ) -> Axes:
-    """Draw paths of cells in the plane, in a colour a class, with a dot where each path ends.
+    """Draw paths of cells in the plane, in one colour per class, with a dot where each path ends.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def tracks(
     Returns
     -------
     matplotlib.axes.Axes
-        A line a path, in the order of the classes.
+        One line per path, in the order of the classes.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def tracks(
     drawable = np.isfinite(paths[..., 0] + paths[..., 1]).any(axis=1)
     for class_id in np.unique(ids):
         rows = np.flatnonzero((ids == class_id) & drawable)
-        shown = rows[_evenly(len(rows), per_class)]
+        shown = rows[evenly(len(rows), per_class)]
         of_all = f"({len(shown)} of {int((ids == class_id).sum())})"
         label = f"{names[class_id]} {of_all}" if names else f"paths {of_all}"
         ends = []
@@ -86,9 +86,7 @@ def _checked_tracks(
 ) -> tuple[Array, NDArray[np.int64], list[str]]:
     paths = np.asarray(tracks, dtype=np.float64)
     if paths.ndim != 3 or paths.shape[2] != 2 or 0 in paths.shape:
-        raise DataError(
-            "plots.tracks", [f"tracks: shape {paths.shape} is not (n, frames, 2) with n, frames > 0"]
-        )
+        raise DataError("plots.tracks", [f"tracks: shape {paths.shape} is not (n, frames, 2) with n, frames > 0"])
     faults = []
     if not np.isfinite(paths).all(axis=2).any():
         faults.append("tracks: no finite position in any of them")
@@ -99,7 +97,7 @@ def _checked_tracks(
     if labels is not None:
         ids, label_faults = check_labels(labels, len(classes) if classes else None)
         if len(ids) != len(paths):
-            label_faults.append(f"labels: {len(ids)} for {len(paths)} tracks; give one a track")
+            label_faults.append(f"labels: {len(ids)} for {len(paths)} tracks; give one per track")
     if faults or label_faults:
         raise DataError("plots.tracks", faults + label_faults)
     if labels is None and not classes:
@@ -138,17 +136,13 @@ def volume_montage(volume: ArrayLike, ax: Axes | None = None, slices: int = 8) -
     ['0', '4', '8']
     >>> image = plots.to_png(ax)  # closes the figure
     """
-    array = _checked_images(
-        "plots.volume_montage", "volume", volume, ("depth", "height", "width", "channels")
-    )
+    array = _checked_images("plots.volume_montage", "volume", volume, ("depth", "height", "width", "channels"))
     if slices < 1:
         raise DataError("plots.volume_montage", [f"slices: {slices} is not a positive integer"])
-    chosen = _evenly(len(array), slices)
+    chosen = evenly(len(array), slices)
     image, centres = _side_by_side(_colours(array)[chosen])
     height, width = image.shape[:2]
-    ax = axes_for(
-        ax, min(11.0, max(4.5, 1.45 * len(chosen))), min(11.0, 1.45 * len(chosen)) * height / width + 0.8
-    )
+    ax = axes_for(ax, min(11.0, max(4.5, 1.45 * len(chosen))), min(11.0, 1.45 * len(chosen)) * height / width + 0.8)
     _show(ax, image)
     ax.set_xticks(centres, [str(number) for number in chosen])
     ax.set_yticks([])
@@ -185,9 +179,7 @@ def volume_projection(volume: ArrayLike, ax: Axes | None = None) -> Axes:
     True
     >>> image = plots.to_png(ax)  # closes the figure
     """
-    array = _checked_images(
-        "plots.volume_projection", "volume", volume, ("depth", "height", "width", "channels")
-    )
+    array = _checked_images("plots.volume_projection", "volume", volume, ("depth", "height", "width", "channels"))
     from matplotlib.ticker import MaxNLocator
 
     ax = axes_for(ax, 4.2, 4.2)
@@ -232,9 +224,7 @@ def reconstructions(inputs: ArrayLike, outputs: ArrayLike, ax: Axes | None = Non
     >>> image = plots.to_png(ax)  # closes the figure
     """
     heading, volumetric = "plots.reconstructions", np.ndim(inputs) == 5
-    axes_names = (
-        ("n", "depth", "height", "width", "channels") if volumetric else ("n", "height", "width", "channels")
-    )
+    axes_names = ("n", "depth", "height", "width", "channels") if volumetric else ("n", "height", "width", "channels")
     given = _checked_images(heading, "inputs", inputs, axes_names)
     returned = _checked_images(heading, "outputs", outputs, axes_names)
     faults = [f"count: {count} is not a positive integer"] if count < 1 else []
@@ -242,7 +232,7 @@ def reconstructions(inputs: ArrayLike, outputs: ArrayLike, ax: Axes | None = Non
         faults.append(f"inputs and outputs: shapes {given.shape} and {returned.shape}; they must be equal")
     if faults:
         raise DataError(heading, faults)
-    chosen = _evenly(len(given), count)
+    chosen = evenly(len(given), count)
     pairs = [_pair(given[row], returned[row], volumetric) for row in chosen]
     image, centres = _side_by_side(np.stack(pairs))
     height, width = image.shape[:2]
@@ -267,7 +257,14 @@ def _checked_images(heading: str, name: str, values: ArrayLike, axes: tuple[str,
     return array
 
 
-def _evenly(n: int, count: int) -> NDArray[np.int64]:
+def evenly(n: int, count: int) -> NDArray[np.int64]:
+    """Choose at most ``count`` of ``n`` places, evenly spread from the first to the last.
+
+    Examples
+    --------
+    >>> evenly(9, 3).tolist(), evenly(2, 5).tolist()
+    ([0, 4, 8], [0, 1])
+    """
     return np.linspace(0, n - 1, min(n, count)).round().astype(np.int64)
 
 

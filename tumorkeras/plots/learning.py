@@ -62,16 +62,12 @@ def learning_curves(history: pd.DataFrame, metric: str = "loss", ax: Axes | None
     marker = "." if len(values) <= 30 else ""
     for index, (name, column) in enumerate(parts.items()):
         finite = values[column].where(np.isfinite(values[column]))
-        ax.plot(
-            values["epoch"], finite, color=COLORS[index], linestyle=DASHES[index], marker=marker, label=name
-        )
+        ax.plot(values["epoch"], finite, color=COLORS[index], linestyle=DASHES[index], marker=marker, label=name)
     if "validation" in parts:
         _mark_best(ax, values["epoch"], values[parts["validation"]], metric)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
     legend_beside(ax)
-    return finish(
-        ax, f"{metric.replace('_', ' ').capitalize()} by epoch", "epoch", metric.replace("_", " "), grid="y"
-    )
+    return finish(ax, f"{metric.replace('_', ' ').capitalize()} by epoch", "epoch", metric.replace("_", " "), grid="y")
 
 
 def _mark_best(ax: Axes, epochs: pd.Series, values: pd.Series, metric: str) -> None:
@@ -112,7 +108,7 @@ def embedding(
     Returns
     -------
     matplotlib.axes.Axes
-        A scatter a class; the axes say what share of the variance they show.
+        One scatter per class; the axes say what share of the variance they show.
 
     Raises
     ------
@@ -134,7 +130,7 @@ def embedding(
     ids, faults = check_labels(labels, len(classes) if classes else None)
     faults = _feature_faults(array) + faults
     if array.ndim == 2 and len(ids) != len(array):
-        faults.append(f"labels: {len(ids)} for {len(array)} rows of features; give one a row")
+        faults.append(f"labels: {len(ids)} for {len(array)} rows of features; give one per row")
     if faults:
         raise DataError("plots.embedding", faults)
     pca = PCA(n_components=2, random_state=0)
@@ -155,10 +151,7 @@ def embedding(
             label=f"{name} ({len(x)})",
         )
     legend_beside(ax)
-    shares = [
-        f"PC {i} ({100 * share:.0f} % of variance)"
-        for i, share in enumerate(pca.explained_variance_ratio_, 1)
-    ]
+    shares = [f"PC {i} ({100 * share:.0f} % of variance)" for i, share in enumerate(pca.explained_variance_ratio_, 1)]
     return finish(ax, f"Embedding, {array.shape[1]} features on two components", *shares)
 
 

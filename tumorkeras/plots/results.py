@@ -80,9 +80,7 @@ def _write_cells(ax: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
 def _name_cells(ax: Axes, rows: list[str], columns: list[str]) -> None:
     ax.set_yticks(range(len(rows)), rows)
     slanted = max(map(len, columns)) > 9 or len(columns) > 12
-    ax.set_xticks(
-        range(len(columns)), columns, rotation=35 if slanted else 0, ha="right" if slanted else "center"
-    )
+    ax.set_xticks(range(len(columns)), columns, rotation=35 if slanted else 0, ha="right" if slanted else "center")
     if slanted:
         for label in ax.get_xticklabels():
             label.set_rotation_mode("anchor")
@@ -136,9 +134,7 @@ def roc(
             label = f"{names[class_id]}, AUC {weighted_auc(positive, scores)[0]:.3f}"
         dashes = DASHES[class_id % len(DASHES)] if len(names) > 2 else "solid"
         color = color_of(class_id if len(names) > 2 else 0)
-        ax.plot(
-            rates[:, 0], rates[:, 1], color=color, linestyle=dashes, linewidth=1.6, label=label, clip_on=False
-        )
+        ax.plot(rates[:, 0], rates[:, 1], color=color, linestyle=dashes, linewidth=1.6, label=label, clip_on=False)
     ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.9, linestyle=":", label="chance", zorder=1)
     ax.set_xlim(0, 1)
     ax.set_ylim(0, 1)
@@ -159,7 +155,7 @@ def comparison(
     Parameters
     ----------
     table : DataFrame
-        A row a method: columns `method`, `metric`, `metric` + ``_low`` and `metric` + ``_high``. NaN ends
+        One row per method: columns `method`, `metric`, `metric` + ``_low`` and `metric` + ``_high``. NaN ends
         draw no interval; a NaN metric is written "undefined" and comes last. The axis names the interval by
         ``table.attrs["confidence"]``, or 0.95 where that is missing.
     metric : str, default "accuracy"
@@ -167,12 +163,13 @@ def comparison(
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure without it.
     baselines : sequence of str, default ("majority", "trivial")
-        The methods drawn in grey.
+        The methods drawn in grey, also where one of them is the best.
 
     Returns
     -------
     matplotlib.axes.Axes
-        An errorbar a method, from the top down, with its figures at the right.
+        One errorbar per method, from the top down, with its figures at the right. The best has a diamond and bold
+        text; it is coloured unless it is a baseline.
 
     Raises
     ------
@@ -195,14 +192,12 @@ def comparison(
     rows = _checked_comparison(table, metric)
     ax = axes_for(ax, 7.2, 1.3 + 0.36 * len(rows))
     for place, (method, value, low, high) in enumerate(rows.itertuples(index=False)):
-        best = place == 0
-        color = COLORS[0] if best else GREY if method in baselines else INK
+        best, color = place == 0, _color_of_method(place, method, baselines)
         note = "undefined"
         if np.isfinite(value):
             reach = [[np.nan_to_num(value - low)], [np.nan_to_num(high - value)]]
-            ax.errorbar(
-                [value], [place], xerr=reach, color=color, marker="o", ms=7 if best else 5, capsize=3, lw=1.5
-            )
+            marker, size = ("D", 7) if best else ("o", 5)
+            ax.errorbar([value], [place], xerr=reach, color=color, marker=marker, ms=size, capsize=3, lw=1.5)
             note = f"{value:.3f}" + (f"  [{low:.3f}, {high:.3f}]" if np.isfinite([low, high]).all() else "")
         text = ax.text(1.02, place, note, transform=ax.get_yaxis_transform(), va="center", color=color)
         text.set(fontsize=8.5, fontweight="bold" if best else "normal")
@@ -211,10 +206,15 @@ def comparison(
     name, confidence = metric.replace("_", " "), table.attrs.get("confidence", 0.95)
     ax = finish(ax, f"Methods by {name}", f"{name}, {100 * confidence:g} % interval", grid="x")
     for place, label in enumerate(ax.get_yticklabels()):
-        label.set_color(COLORS[0] if place == 0 else GREY if rows["method"].iloc[place] in baselines else INK)
+        label.set_color(_color_of_method(place, rows["method"].iloc[place], baselines))
         label.set_fontweight("bold" if place == 0 else "normal")
     ax.tick_params(axis="y", length=0)
     return ax
+
+
+def _color_of_method(place: int, method: str, baselines: Sequence[str]) -> str:
+    # A baseline keeps its grey when it wins: that nothing beats it is what the reader must see.
+    return GREY if method in baselines else COLORS[0] if place == 0 else INK
 
 
 def _checked_comparison(table: pd.DataFrame, metric: str) -> pd.DataFrame:

@@ -31,7 +31,15 @@ def color_of(index: int) -> str:
 
 
 def axes_for(ax: Axes | None, width: float, height: float) -> Axes:
-    """Give back `ax`, or the axes of a new figure of so many inches."""
+    """Give back `ax`, or the axes of a new figure of so many inches.
+
+    Examples
+    --------
+    >>> ax = axes_for(None, 4.0, 3.0)
+    >>> ax.figure.get_size_inches().tolist(), axes_for(ax, 1.0, 1.0) is ax
+    ([4.0, 3.0], True)
+    >>> image = to_png(ax)  # closes the figure
+    """
     if ax is not None:
         return ax
     from matplotlib import pyplot as plt
@@ -53,6 +61,14 @@ def finish(ax: Axes, title: str, xlabel: str = "", ylabel: str = "", *, grid: st
     Returns
     -------
     matplotlib.axes.Axes
+        The axes that were given.
+
+    Examples
+    --------
+    >>> ax = finish(axes_for(None, 4.0, 3.0), "Loss", "epoch", "loss", grid="y")
+    >>> ax.get_title(loc="left"), ax.get_xlabel(), ax.spines["top"].get_visible()
+    ('Loss', 'epoch', False)
+    >>> image = to_png(ax)  # closes the figure
     """
     ax.set_title(title, loc="left", fontsize=11, color=INK)
     ax.set_xlabel(xlabel, fontsize=9.5, color=INK)
@@ -69,7 +85,17 @@ def finish(ax: Axes, title: str, xlabel: str = "", ylabel: str = "", *, grid: st
 
 
 def legend_beside(ax: Axes, title: str | None = None) -> None:
-    """Put the legend right of the axes, where it hides no data."""
+    """Put the legend right of the axes, where it hides no data.
+
+    Examples
+    --------
+    >>> ax = axes_for(None, 4.0, 3.0)
+    >>> line = ax.plot([0, 1], [0, 1], label="chance")
+    >>> legend_beside(ax, "curves")
+    >>> ax.get_legend().get_title().get_text()
+    'curves'
+    >>> image = to_png(ax)  # closes the figure
+    """
     legend = ax.legend(
         loc="upper left",
         bbox_to_anchor=(1.01, 1.0),
@@ -120,8 +146,6 @@ def to_png(figure: Axes | Figure, dpi: int = 144) -> bytes:
     if whole is None:
         raise DataError("to_png", ["axes: on no figure; they may have been removed"])
     buffer = io.BytesIO()
-    whole.savefig(
-        buffer, format="png", dpi=dpi, bbox_inches="tight", facecolor="white", metadata={"Software": None}
-    )
+    whole.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight", facecolor="white", metadata={"Software": None})
     plt.close(whole)
     return buffer.getvalue()

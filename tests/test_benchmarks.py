@@ -1,0 +1,117 @@
+"""The scripts behind the README's figures: what they print is what was found."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from tumorkeras import DataSpec, load_samples
+
+
+def script(checkout, name):
+    """A script as a module; dataclasses look themselves up in sys.modules."""
+    spec = spec_from_file_location(f"benchmark_{name}", checkout / "benchmarks" / f"{name}.py")
+    module = sys.modules[spec.name] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def real_data(checkout):
+    return script(checkout, "real_data")
+
+
+@pytest.fixture(scope="module")
+def samples():
+    values = {
+        "name": "motion",
+        "input": {"shape": [8, 8, 8, 1], "spacing": [1, 9, 9]},
+        "source": {"kind": "simulation", "samples_per_class": 16, "frames": 8},
+        "classifier": {"filters": [2], "dense": [4]},
+        "splits": {"folds": 2},
+    }
+    return load_samples(DataSpec.from_dict(values))
+
+
+def row(method, features, value, error="", seconds=0.04):
+    figures = dict.fromkeys(["auc", "auc_low", "auc_high"], value)
+    return {"method": method, "features": features, **figures, "seconds": seconds, "samples": 1234, "folds": 1} | {
+        "error": error
+    }
+
+
+def test_every_task_has_its_example(real_data):
+    for task in real_data.TASKS.values():
+        assert (real_data.EXAMPLES / f"{task.example}.yaml").is_file()
+
+
+def test_the_table_has_the_best_first_and_says_what_failed(real_data):
+    table = pd.DataFrame(
+        [
+            row("majority", "none", 0.5),
+            row("trivial", "size", 0.8),
+            row("svm_rbf", "features of volumes", 0.9, seconds=2.34),
+            row("cnn", "volumes", np.nan, "fold 1: out of luck"),
+        ]
+    )
+    task = real_data.Task("nodules", "lidc_nodules", "auc", caution="read with care")
+    assert real_data.markdown(task, table, {"trivial": 12345.6, "svm_rbf": 987.0}).splitlines() == [
+        "| nodules: 1,234 samples, 1 fold (read with care) | AUC [95 %] | s to train a fold | samples per s |",
+        "| --- | ---: | ---: | ---: |",
+        "| SVM, radial (features of volumes) | **0.900 [0.900, 0.900]** | 2.3 | 990 |",
+        "| size alone | 0.800 [0.800, 0.800] | < 0.1 | 12,000 |",
+        "| most frequent class | 0.500 [0.500, 0.500] | < 0.1 |  |",
+        "| 3D CNN | failed: fold 1: out of luck | | |",
+    ]
+
+
+def test_rates_of_methods_that_read_something(real_data, samples):
+    training, test = real_data.outer_folds(samples)[0]
+    rates = real_data.scoring_rates(["majority", "trivial", "svm_linear", "cnn"], samples, training, test, 3)
+    assert list(rates) == ["trivial", "svm_linear", "cnn"]
+    assert min(rates.values()) > 0
+    assert rates["trivial"] > rates["svm_linear"]
+
+
+def test_the_difference_is_of_the_kept_probabilities_by_group(real_data, samples, tmp_path):
+    generator = np.random.default_rng(0)
+    rows = np.arange(0, 48, 2)
+    labels = generator.permuted(np.arange(24) % 2)
+    scores = {"cnn": labels + generator.normal(0, 0.5, 24), "trivial": labels + generator.normal(0, 2, 24)}
+    (tmp_path / "comparison_folds").mkdir()
+    for method, values in scores.items():
+        chance = 1 / (1 + np.exp(-values))
+        found = {"labels": labels.tolist(), "rows": rows.tolist(), "probabilities": [[1 - p, p] for p in chance]}
+        (tmp_path / "comparison_folds" / f"{method}-1.json").write_text(json.dumps(found))
+    text = real_data.difference_of(("cnn", "trivial"), tmp_path, samples)
+    expected = roc_auc_score(labels, scores["cnn"]) - roc_auc_score(labels, scores["trivial"])
+    assert text.startswith(f"AUC of 3D CNN minus trivial feature: {expected:+.3f} [")
+    assert text.endswith("paired bootstrap of 24 samples.")
+    exams = samples.table.assign(group=[f"exam {k // 8}" for k in range(48)])
+    grouped = real_data.replace(samples, table=exams)
+    assert "of 6 groups." in real_data.difference_of(("cnn", "trivial"), tmp_path, grouped)
+
+
+def test_pairs_hold_out_one_experiment_of_each_class(real_data, samples):
+    groups = [f"{k // 16}-{k % 2}" for k in range(32)] + ["1-2"] * 16
+    two = samples.table.assign(group=groups, class_id=np.repeat([0, 1, 1], 16))
+    grouped = real_data.replace(samples, table=two, classes=("a", "b"))
+    folds = real_data.held_out_pairs(grouped)
+    tested = {frozenset(np.array(groups)[test]) for _, test in folds}
+    assert tested == {frozenset((a, b)) for a in ("0-0", "0-1") for b in ("1-0", "1-1", "1-2")}
+    assert all(len(training) + len(test) == 48 for training, test in folds)
+
+
+def test_attempts_are_read_on_cells_that_the_example_leaves_out(checkout, data_folder):
+    attempts = script(checkout, "motility_attempts")
+    published, others = attempts.published_and_others(DataSpec.from_yaml(attempts.EXAMPLE))
+    assert (len(published), len(others)) == (450, 218)
+    assert np.bincount(others.labels).tolist() == [109, 109]
+    assert not set(published.table["id"]) & set(others.table["id"])
+    assert np.unique(np.concatenate([published.values, others.values]), axis=0).shape[0] == 668

@@ -1,0 +1,35 @@
+"""The README's Python lines, run as they stand on a small spec of the same name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+SMALL = {
+    "name": "motion",
+    "source": {"kind": "simulation", "samples_per_class": 20, "frames": 8},
+    "input": {"shape": [8, 12, 12, 1], "spacing": [1, 6, 6]},
+    "splits": {"folds": 2},
+    "autoencoder": {"filters": [4], "bottleneck": 4, "epochs": 1},
+    "classifier": {"filters": [4], "dense": [8]},
+    "training": {"epochs": 1},
+    "comparison": {"methods": ["majority", "svm_linear", "cnn"]},
+}
+
+
+def test_the_python_lines_run(tmp_path, monkeypatch, capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    (tmp_path / "data_spec.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(code, names)
+    predictions = names["predictions"]
+    assert isinstance(predictions, pd.DataFrame)
+    assert (predictions["status"] == "ok").all()
+    assert len(predictions) == 9  # 15 % of 60
+    assert (tmp_path / "out" / "exports" / "classifier" / "1" / "saved_model.pb").is_file()
+    assert "svm_linear" in capsys.readouterr().out
