@@ -302,7 +302,7 @@ def test_fewer_groups_than_folds(tmp_path):
     groups = [0] * 12 + list(range(1, 13))
     samples = load_samples(volume_spec(tmp_path, groups=range(24), counts=(12, 12)))
     samples = replace(samples, table=samples.table.assign(group=groups))
-    with pytest.raises(DataError, match="class 0 has 1 group,"):
+    with pytest.raises(DataError, match="class '0' has 1 group,"):
         compare(samples.spec, ["majority"], samples=samples)
 
 

@@ -6,6 +6,7 @@ import copy
 import json
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -234,7 +235,6 @@ def test_limits_and_choices_reach_the_schema():
 
 def test_the_schema_is_json_and_the_default_spec_fits_it(checkout):
     schema = json.loads(json.dumps(DataSpec.json_schema()))
-    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
     values = DataSpec.from_yaml(checkout / "data_spec.yaml").to_dict()
     jsonschema.Draft202012Validator(schema).validate(values)
     with pytest.raises(jsonschema.ValidationError):

@@ -235,9 +235,9 @@ def evaluate(
 
     Examples
     --------
-    >>> spec = DataSpec.from_dict({"name": "motion", "input": {"shape": [4, 8, 8, 1]},
-    ...     "source": {"kind": "simulation", "samples_per_class": 10, "frames": 4}})
-    >>> untrained = build_classifier(spec.input.shape, 3, filters=(2,), dense=(4,))
+    >>> spec = DataSpec.from_dict({"name": "motion", "input": {"shape": [8, 16, 16, 1]},
+    ...     "source": {"kind": "simulation", "samples_per_class": 10, "frames": 8}})
+    >>> untrained = classifier_of(spec, 3)
     >>> metrics = evaluate(untrained, spec, split="test")
     >>> list(metrics), int(metrics.loc["accuracy", "n"])
     (['value', 'low', 'high', 'n'], 4)
