@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from tumorkeras.data.motion import check_tracks, steps_of
@@ -57,7 +58,11 @@ def trivial_feature(samples: Samples) -> tuple[str, pd.DataFrame]:
     name = trivial_name(samples)
     if samples.are_tracks:
         _, lengths = steps_of(check_tracks(samples.values, "trivial_feature"))
-        return name, pd.DataFrame({"step_mean": lengths.mean(axis=1)})
+        steps = lengths.mean(axis=1)
+        # Positions are float32: past five digits there is rounding, which must not tell the classes where every
+        # track was divided by its own mean step.
+        largest = steps.max() if steps.any() else 1.0
+        return name, pd.DataFrame({"step_mean": np.round(steps / largest, 5) * largest})
     sizes = [float((sample != 0).any(axis=-1).sum()) for sample in samples.values]
     return name, pd.DataFrame({"size": sizes})
 
