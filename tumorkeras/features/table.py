@@ -59,12 +59,19 @@ def trivial_feature(samples: Samples) -> tuple[str, pd.DataFrame]:
     if samples.are_tracks:
         _, lengths = steps_of(check_tracks(samples.values, "trivial_feature"))
         steps = lengths.mean(axis=1)
-        # Positions are float32: past five digits there is rounding, which must not tell the classes where every
-        # track was divided by its own mean step.
-        largest = steps.max() if steps.any() else 1.0
-        return name, pd.DataFrame({"step_mean": np.round(steps / largest, 5) * largest})
+        return name, pd.DataFrame({"step_mean": _three_digits(steps)})
     sizes = [float((sample != 0).any(axis=-1).sum()) for sample in samples.values]
     return name, pd.DataFrame({"size": sizes})
+
+
+def _three_digits(values: np.ndarray) -> np.ndarray:
+    """Values of 0 or more, rounded.
+
+    Positions far from the origin leave float32 four digits of a step. Where every track was divided by its own mean
+    step, what is left would be rounding, and it tells where in the image a cell was.
+    """
+    factors = 10.0 ** (2 - np.floor(np.log10(np.maximum(values, 1e-300))))
+    return np.where(values > 0, np.round(values * factors) / factors, 0.0)
 
 
 def trivial_name(samples: Samples) -> str:
