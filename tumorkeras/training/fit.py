@@ -19,6 +19,7 @@ from tumorkeras.errors import ModelError
 from tumorkeras.models.autoencoder import target_of
 from tumorkeras.progress import progress_bar as bar_of
 from tumorkeras.spec import Training
+from tumorkeras.training.networks import is_classifier
 from tumorkeras.training.state import STATE_FOLDER, Progress, TrainingState
 
 
@@ -114,7 +115,7 @@ def _check_finite(model: keras.Model, progress: Progress, validated: bool) -> No
 
 
 def _compile(model: keras.Model, settings: Training, total_steps: int) -> None:
-    classifier = "probabilities" in model.output_names
+    classifier = is_classifier(model)
     warmup = max(1, total_steps // 10)
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, max(1, total_steps - warmup), warmup_target=settings.learning_rate, warmup_steps=warmup
@@ -128,7 +129,7 @@ def _compile(model: keras.Model, settings: Training, total_steps: int) -> None:
 
 
 def _stream(model: keras.Model, training: Samples, settings: Training, epoch: int) -> tf.data.Dataset:
-    classifier = "probabilities" in model.output_names
+    classifier = is_classifier(model)
     weights = _balancing_weights(training.labels) if classifier and settings.class_weights else None
     stream = training_stream(
         training,
@@ -149,7 +150,7 @@ def _balancing_weights(labels: np.ndarray) -> np.ndarray:
 
 def _with_targets(model: keras.Model, stream: tf.data.Dataset) -> tf.data.Dataset:
     """The stream as it is for a classifier; (arrays, preprocessed arrays) for an autoencoder."""
-    if "probabilities" in model.output_names:
+    if is_classifier(model):
         return stream
     target = target_of(model)
     return stream.map(lambda arrays, labels: (arrays, target(arrays)))

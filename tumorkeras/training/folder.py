@@ -20,6 +20,7 @@ from tumorkeras.data.agreement import ModelOrigin
 from tumorkeras.errors import ModelError
 from tumorkeras.files import write_whole
 from tumorkeras.spec import DataSpec
+from tumorkeras.training.networks import is_classifier
 from tumorkeras.training.state import STATE_FOLDER
 
 MODEL_FILE, SPEC_FILE, CARD_FILE, HISTORY_FILE = "model.keras", "spec.yaml", "model_card.json", "history.csv"
@@ -103,7 +104,7 @@ def check_free(folder: Path) -> None:
 def origin_of(model: keras.Model | TrainedModel) -> ModelOrigin:
     """What a model knows of the data that it was trained with; of a Keras model, only its shapes."""
     network = model.model if isinstance(model, TrainedModel) else model
-    outputs = network.output_shape[-1] if "probabilities" in network.output_names else None
+    outputs = network.output_shape[-1] if is_classifier(network) else None
     shape = tuple(network.input_shape[1:])
     if not isinstance(model, TrainedModel):
         return ModelOrigin(network.name, shape, outputs)

@@ -30,7 +30,7 @@ from tumorkeras.training.folder import (
     save_model,
     versions,
 )
-from tumorkeras.training.networks import autoencoder_of, classifier_of
+from tumorkeras.training.networks import autoencoder_of, classifier_of, is_classifier
 from tumorkeras.training.predict import predict, reconstruction_errors, variance_errors
 from tumorkeras.training.state import clear_state
 
@@ -149,7 +149,7 @@ def _pretrained(spec: DataSpec, folder: Path | None, samples: Samples, progress_
 
 
 def _kind_of(model: keras.Model) -> Kind:
-    return "classifier" if "probabilities" in model.output_names else "autoencoder"
+    return "classifier" if is_classifier(model) else "autoencoder"
 
 
 def _finished(folder: Path, spec: DataSpec, kind: Kind, samples: Samples, origin: str | None) -> TrainedModel:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import keras
 
 from tumorkeras.models import build_autoencoder, build_classifier
-from tumorkeras.models.transfer import copy_encoder_weights
 from tumorkeras.spec import DataSpec
 
 
@@ -34,10 +33,19 @@ def classifier_of(spec: DataSpec, num_classes: int, initial: keras.Model | None 
     (None, 3)
     """
     settings = spec.classifier.model_dump(exclude={"pretraining"})
-    network = build_classifier(spec.input.shape, num_classes, preprocessing=_steps(spec), **settings)
-    if initial is not None:
-        copy_encoder_weights(initial, network)
-    return network
+    return build_classifier(spec.input.shape, num_classes, preprocessing=_steps(spec), initial=initial, **settings)
+
+
+def is_classifier(model: keras.Model) -> bool:
+    """Whether a model gives probabilities; the other kind, the autoencoder, gives reconstructions.
+
+    Examples
+    --------
+    >>> from tumorkeras.models import build_classifier
+    >>> is_classifier(build_classifier((8, 12, 12, 1), 2, filters=(4,)))
+    True
+    """
+    return "probabilities" in model.output_names
 
 
 def _steps(spec: DataSpec) -> list[dict[str, object]]:
