@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 from model_check import check_config, check_layers, check_mixed_precision, sample
 
-from tumorkeras.layers import LeeFilter, Maxout, Standardize, TiedConv, TiedDense
+from tumorkeras.layers import (
+    ContrastLimitedEqualization,
+    IntensityWindow,
+    LeeFilter,
+    Letterbox,
+    LogCompression,
+    Maxout,
+    Normalize,
+    PercentileWindow,
+    Standardize,
+    TiedConv,
+    TiedDense,
+)
 
 
 @pytest.mark.slow
@@ -17,6 +29,20 @@ def test_every_layer_runs_trains_saves_and_loads(tmp_path):
         "standardize_3d": (Standardize, (4, 5, 6, 1)),
         "lee_2d": (partial(LeeFilter, size=3), (8, 9, 2)),
         "lee_3d": (partial(LeeFilter, size=5), (6, 7, 8, 1)),
+        "lee_looks_2d": (partial(LeeFilter, size=3, looks=3.66), (8, 9, 2)),
+        "lee_looks_3d": (partial(LeeFilter, size=3, looks=1), (6, 7, 8, 1)),
+        "normalize_2d": (partial(Normalize, mean=[0.4, 0.5], std=(0.2, 0.3)), (8, 9, 2)),
+        "normalize_3d": (partial(Normalize, mean=0.5, std=0.25), (4, 5, 6, 1)),
+        "window_2d": (partial(IntensityWindow, low=0.1, high=0.8), (8, 9, 2)),
+        "window_3d": (partial(IntensityWindow, low=0.1, high=0.8), (4, 5, 6, 1)),
+        "percentiles_2d": (PercentileWindow, (8, 9, 2)),
+        "percentiles_3d": (partial(PercentileWindow, low=5, high=80), (4, 5, 6, 1)),
+        "log_2d": (partial(LogCompression, dynamic_range=40.0), (8, 9, 2)),
+        "log_3d": (partial(LogCompression, dynamic_range=None, gain=20.0, peak=2.0), (4, 5, 6, 1)),
+        "equalize_2d": (partial(ContrastLimitedEqualization, tiles=3, bins=32), (17, 19, 2)),
+        "equalize_3d": (partial(ContrastLimitedEqualization, tiles=2, low=0.0, high=1.0), (3, 8, 9, 1)),
+        "letterbox_2d": (partial(Letterbox, height=8, width=6), (10, 13, 2)),
+        "letterbox_3d": (partial(Letterbox, height=12, width=16), (3, 8, 9, 1)),
     }
     check_layers(cases, tmp_path)
 

@@ -10,7 +10,15 @@ from typing import Any
 import keras
 
 from tumorkeras.errors import ModelError
-from tumorkeras.layers import LeeFilter, Standardize
+from tumorkeras.layers import (
+    ContrastLimitedEqualization,
+    IntensityWindow,
+    LeeFilter,
+    LogCompression,
+    Normalize,
+    PercentileWindow,
+    Standardize,
+)
 
 CONV = {2: keras.layers.Conv2D, 3: keras.layers.Conv3D}
 CONV_TRANSPOSE = {2: keras.layers.Conv2DTranspose, 3: keras.layers.Conv3DTranspose}
@@ -26,7 +34,12 @@ def _rescale(scale: float = 1 / 255, offset: float = 0.0, **kwargs: Any) -> kera
 _STEPS: dict[str, Callable[..., keras.layers.Layer]] = {
     "rescale": _rescale,
     "standardize": Standardize,
+    "normalize": Normalize,
+    "window": IntensityWindow,
+    "percentile_window": PercentileWindow,
+    "log_compression": LogCompression,
     "lee_filter": LeeFilter,
+    "equalize": ContrastLimitedEqualization,
 }
 
 
@@ -153,8 +166,9 @@ def preprocess(x: keras.KerasTensor, steps: Iterable[Mapping[str, Any] | Any]) -
     x : KerasTensor
         (batch, [depth,] height, width, channels).
     steps : iterable of mappings (or of sections of a spec)
-        ``{"step": "rescale", "scale": ..., "offset": ...}`` (``x * scale + offset``),
-        ``{"step": "standardize"}``, ``{"step": "lee_filter", "size": ...}``.
+        ``{"step": "rescale", "scale": ..., "offset": ...}`` (``x * scale + offset``), or the name of another step
+        with the arguments of its layer: ``standardize``, ``normalize``, ``window`` (IntensityWindow),
+        ``percentile_window``, ``log_compression``, ``lee_filter``, ``equalize`` (ContrastLimitedEqualization).
 
     Returns
     -------
