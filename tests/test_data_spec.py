@@ -14,7 +14,12 @@ from tumorkeras.spec_sections import (
     AutoencoderSection,
     ClassifierSection,
     Comparison,
+    ContrastLimitedEqualization,
+    IntensityWindow,
     LeeFilter,
+    LogCompression,
+    Normalize,
+    PercentileWindow,
     Rendering,
     Rescale,
     Source,
@@ -85,13 +90,22 @@ def test_the_default_spec_shows_the_defaults_or_names_them(checkout):
 
 
 def test_the_steps_are_shown_with_their_defaults(variants):
-    assert variants[-2].preprocessing == [LeeFilter(), Rescale(), Standardize()]
+    assert variants[-2].preprocessing == [
+        LeeFilter(),
+        LogCompression(),
+        ContrastLimitedEqualization(),
+        IntensityWindow(low=-160, high=240),
+        PercentileWindow(),
+        Rescale(),
+        Normalize(mean=[0.33], std=[0.22]),
+        Standardize(),
+    ]
 
 
 def test_every_source_is_shown(variants):
     kinds = TypeAdapter(Source).json_schema()["discriminator"]["mapping"]
     assert {spec.source.kind for spec in variants} == set(kinds)
-    assert len(variants) == 8
+    assert len(variants) == 10
 
 
 def sections_in(value: Any) -> list[Section]:
@@ -134,4 +148,4 @@ def test_every_field_is_explained_in_its_line(written):
 def test_the_real_data_named_in_it_is_there(variants, data_folder):
     named = [(spec, path) for spec in variants for path in spec.paths().values() if "TUMORKERAS_DATA" in path]
     assert len(named) >= 12
-    assert [path for spec, path in named if not spec.resolve(path).is_file()] == []
+    assert [path for spec, path in named if not spec.resolve(path).exists()] == []

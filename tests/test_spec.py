@@ -245,3 +245,20 @@ def test_a_data_path_is_a_string_that_is_kept_apart():
     path = DataSpec.from_dict({**SIMULATION, "source": NPZ}).source.path
     assert isinstance(path, DataPath)
     assert path == "volumes.npz"
+
+
+def test_tasks_are_those_that_the_source_has_answers_for():
+    boxes = {"path": "images", "annotations": "boxes.csv"}
+    image = {"name": "lesions", "input": {"shape": [64, 64, 1]}}
+    assert DataSpec.from_dict({**image, "source": {"kind": "detection", **boxes}}).tasks == ["autoencode"]
+    assert DataSpec.from_dict({**image, "source": {"kind": "regions", **boxes}}).tasks == ["autoencode", "classify"]
+    assert DataSpec.from_dict({**image, "source": FOLDER}).tasks == ["autoencode", "classify"]
+    assert DataSpec.from_dict({**image, "source": {**FOLDER, "levels": "none"}}).tasks == ["autoencode"]
+    table = {"path": "images.csv", "class_column": "class"}
+    classed = DataSpec.from_dict({**image, "source": {**FOLDER, "levels": "none", "table": table}})
+    assert classed.tasks == ["autoencode", "classify"]
+
+
+@pytest.mark.parametrize("shape", [[64, 64, 1], [16, 32, 32, 1]])
+def test_a_folder_holds_images_or_volumes(shape):
+    assert DataSpec.from_dict({"name": "scans", "source": FOLDER, "input": {"shape": shape}}).input.shape == shape

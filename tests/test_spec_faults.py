@@ -22,6 +22,7 @@ PAIRS = {"a": {"x": "a_X.csv", "y": "a_Y.csv"}, "b": {"x": "b_X.csv", "y": "b_Y.
 TRACKS = {"kind": "tracks", "pairs": PAIRS}
 NPZ = {"kind": "npz", "path": "volumes.npz"}
 FOLDER = {"kind": "image_folder", "path": "images"}
+DETECTION = {"kind": "detection", "path": "images", "annotations": "boxes.csv"}
 
 
 def changed(**changes: Any) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def faults_of(values: Any) -> list[str]:
 
 MOTIONS = "random_walk, levy_flight, fractional_brownian"
 ACTIVATIONS = "relu, elu, tanh, sigmoid, linear, gelu, silu, leaky_relu, maxout"
-KINDS = "image_folder, npz, simulation, tracks"
+KINDS = "detection, image_folder, npz, regions, simulation, tracks"
 TRAINING_FIELDS = "epochs, batch_size, learning_rate, patience, augment, class_weights, seed"
 SPEC_FIELDS = (
     "name, description, tasks, source, input, classes, splits, rendering, preprocessing, autoencoder, "
@@ -174,7 +175,7 @@ WRONG = [
     ({"splits__fractions": {"train": 0.5}}, "splits.fractions: train + val + test is 0.8, not 1"),
     (
         {"splits": {"files": {"train": "a.txt"}, "given": {"train": "train"}}},
-        "splits: give files (lists of ids) or given (what the parts of the npz file become), not both",
+        "splits: give files (lists of ids) or given (what the parts of the data become), not both",
     ),
     (
         {"preprocessing": [{"step": "standardize"}, {"step": "lee_filter", "size": 4}]},
@@ -185,8 +186,20 @@ WRONG = [
         "input.shape: [16, 16, 1] is not 4 axes, as simulation gives: depth, height, width, channels",
     ),
     (
-        {"source": FOLDER},
-        "input.shape: [8, 16, 16, 1] is not 3 axes, as image_folder gives: height, width, channels",
+        {"source": DETECTION},
+        "input.shape: [8, 16, 16, 1] is not 3 axes, as detection gives: height, width, channels",
+    ),
+    (
+        {"source": DETECTION, "input__shape": [16, 16, 1], "tasks": ["autoencode", "classify"]},
+        "tasks: detection has no class an image to classify; source.kind regions has one a box",
+    ),
+    (
+        {"splits__duplicates": "together"},
+        "splits.duplicates: simulation has no images that could be alike; leave it apart",
+    ),
+    (
+        {"source": {**FOLDER, "levels": "split/class", "table": {"path": "a.csv", "split_column": "part"}}},
+        "source: levels is split/class and table.split_column is given; the parts come from one of them",
     ),
     ({"input__shape": [9, 16, 16, 1]}, "input.shape[0]: 9 is not source.frames, which is 8"),
     (
@@ -202,7 +215,7 @@ WRONG = [
         {"source__motions": ["random_walk"]},
         "tasks: classify needs at least 2 classes, found random_walk alone",
     ),
-    ({"splits__given": {"train": "train"}}, "splits.given: simulation has no parts of its own; only npz has"),
+    ({"splits__given": {"train": "train"}}, "splits.given: simulation has no parts of its own"),
     (
         {"splits__group": "patient"},
         "splits.group: simulation has no table with columns; groups of tracks go into source.groups",

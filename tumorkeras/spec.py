@@ -20,10 +20,13 @@ from tumorkeras.spec_sections import (
     ClassifierSection,
     Clinical,
     Comparison,
+    DetectionSource,
     ImageFolderSource,
+    ImageTable,
     Input,
     NpzSource,
     PreprocessingStep,
+    RegionsSource,
     Rendering,
     Section,
     SimulationSource,
@@ -38,12 +41,15 @@ __all__ = [
     "Activation",
     "DataPath",
     "DataSpec",
+    "DetectionSource",
     "ImageFolderSource",
+    "ImageTable",
     "Input",
     "Method",
     "MotionKind",
     "NpzSource",
     "Part",
+    "RegionsSource",
     "Section",
     "SimulationSource",
     "TracksSource",
@@ -62,7 +68,7 @@ class DataSpec(Section):
     ----------
     name : str
         Used for the model folders and the exports: letters, digits, ``_``, ``-`` and ``.``.
-    source : SimulationSource, TracksSource, NpzSource or ImageFolderSource
+    source : SimulationSource, TracksSource, NpzSource, ImageFolderSource, DetectionSource or RegionsSource
         Where the samples come from; told apart by ``kind``.
     input : Input
         Shape and spacing of what the models read.
@@ -100,7 +106,7 @@ class DataSpec(Section):
     description: str = ""
     """Free text, carried into the reports."""
     tasks: Annotated[list[Task], Field(min_length=1), Distinct] = Field(["autoencode", "classify"])
-    """What is to be learnt."""
+    """What is to be learnt; by default all that the source has the answers for."""
     source: Source
     """Where the samples come from; told apart by kind."""
     input: Input
@@ -130,6 +136,13 @@ class DataSpec(Section):
         """Whether the content is the same; the folder that a spec was read from is not part of it."""
         return self.model_dump() == other.model_dump() if isinstance(other, DataSpec) else NotImplemented
 
+    @model_validator(mode="before")
+    @classmethod
+    def _tasks_of_the_source(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "tasks" not in values and _is_without_class(values.get("source")):
+            return {**values, "tasks": ["autoencode"]}
+        return values
+
     @model_validator(mode="after")
     def _sections_fit(self, info: ValidationInfo) -> Self:
         wrong = (info.context or {}).get("wrong", set())
@@ -137,6 +150,7 @@ class DataSpec(Section):
             (self._shape_faults, {"source", "input"}),
             (self._class_faults, {"source", "tasks", "classes"}),
             (self._split_faults, {"source", "splits"}),
+            (self._augment_faults, {"source", "input", "training"}),
         ]
         faults = [fault for rule, sections in rules if not sections & wrong for fault in rule()]
         if faults:
@@ -145,11 +159,12 @@ class DataSpec(Section):
 
     def _shape_faults(self) -> Iterator[str]:
         source, shape = self.source, self.input.shape
-        axes = ["height", "width", "channels"]
-        if not isinstance(source, ImageFolderSource):
-            axes = ["depth", *axes]
-        if len(shape) != len(axes):
-            yield f"input.shape: {shape} is not {len(axes)} axes, as {source.kind} gives: {', '.join(axes)}"
+        image, volume = "height, width, channels", "depth, height, width, channels"
+        if isinstance(source, ImageFolderSource):
+            return  # images or volumes, as the files are
+        axes = image if isinstance(source, DetectionSource) else volume
+        if len(shape) != len(axes.split()):
+            yield f"input.shape: {shape} is not {len(axes.split())} axes, as {source.kind} gives: {axes}"
         elif isinstance(source, SimulationSource | TracksSource):
             if source.frames not in (None, shape[0]):
                 yield f"input.shape[0]: {shape[0]} is not source.frames, which is {source.frames}"
@@ -165,15 +180,31 @@ class DataSpec(Section):
         classes = self.classes or known
         if known and classes and set(classes) != set(known):
             yield f"classes: {', '.join(classes)} are not the classes of the source: {', '.join(known)}"
-        if "classify" in self.tasks and classes and len(classes) < 2:
+        if "classify" not in self.tasks:
+            return
+        if classes and len(classes) < 2:
             yield f"tasks: classify needs at least 2 classes, found {classes[0]} alone"
+        if self.source.kind == "detection":
+            yield "tasks: detection has no class an image to classify; source.kind regions has one a box"
 
     def _split_faults(self) -> Iterator[str]:
         kind, splits = self.source.kind, self.splits
-        if splits.given is not None and kind != "npz":
-            yield f"splits.given: {kind} has no parts of its own; only npz has"
-        if splits.group is not None and kind in ("simulation", "tracks"):
+        if kind not in ("simulation", "tracks"):
+            return
+        if splits.given is not None:
+            yield f"splits.given: {kind} has no parts of its own"
+        if splits.group is not None:
             yield f"splits.group: {kind} has no table with columns; groups of tracks go into source.groups"
+        if splits.duplicates == "together":
+            yield f"splits.duplicates: {kind} has no images that could be alike; leave it apart"
+
+    def _augment_faults(self) -> Iterator[str]:
+        tracks = isinstance(self.source, SimulationSource | TracksSource)
+        volumes = len(self.input.shape) == 4
+        unfit = {"crop", "intensity", "speckle"} if tracks else {"crop"} if volumes else set()
+        for name in self.training.augment:
+            if name in unfit:
+                yield f"training.augment: {name} is for images{'' if name == 'crop' else ' and volumes'}"
 
     @property
     def folder(self) -> Path:
@@ -268,6 +299,15 @@ class DataSpec(Section):
         schema = cls.model_json_schema()
         schema["description"] = schema["description"].partition("\n")[0]
         return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _is_without_class(source: Any) -> bool:
+    """Whether the samples of a source, read from a file and not checked yet, have no class."""
+    if not isinstance(source, dict):
+        return False
+    table = source.get("table")
+    in_table = isinstance(table, dict) and table.get("class_column") is not None
+    return source.get("kind") == "detection" or (source.get("levels") == "none" and not in_table)
 
 
 def _dump(values: dict[str, Any]) -> str:

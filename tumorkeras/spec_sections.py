@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tumorkeras.spec_types import (
     Activation,
+    AnnotationForm,
     AtLeastTwo,
     Augmentation,
     DataPath,
@@ -145,16 +146,76 @@ class NpzSource(Section):
     """CSV with a row a volume, for groups and sizes; with a column split, in the order of each part."""
 
 
+class ImageTable(Section):
+    """A CSV with a row an image: classes, parts, groups."""
+
+    path: DataPath
+    """The CSV file, with a header."""
+    image_column: str = "image"
+    """Column with the image's file name, with or without its ending, relative to the folder of the images."""
+    class_column: str | None = None
+    """Column with the class; null: none."""
+    split_column: str | None = None
+    """Column with the part that the data come with; null: none."""
+
+
 class ImageFolderSource(Section):
-    """A folder a class, each with PNG, JPEG or TIFF images of 8 or 16 bits, letterboxed to input.shape."""
+    """Images or volumes, each with one class: of its folder, or from a table.
+
+    With an ``input.shape`` of three axes every file is an image: PNG, JPEG, TIFF, DICOM, npy. With four axes it is a
+    volume: NIfTI, a folder that holds a DICOM series, multi-frame DICOM, TIFF of several pages, npy, video.
+    """
 
     kind: Literal["image_folder"] = "image_folder"
     """Tells this source from the others."""
     path: DataPath
-    """The folder that holds the class folders."""
+    """The folder that holds the images."""
+    levels: Literal["class", "split/class", "class/split", "none"] = "class"
+    """What the folders under path stand for; "none" where they mean nothing."""
+    table: ImageTable | None = None
+    """A table with a row an image; its class and part stand above those of the folders."""
+
+    @model_validator(mode="after")
+    def _one_part(self) -> Self:
+        if "split" in self.levels and self.table is not None and self.table.split_column is not None:
+            raise ValueError(
+                f"levels is {self.levels} and table.split_column is given; the parts come from one of them"
+            )
+        return self
 
 
-Source = Annotated[SimulationSource | TracksSource | NpzSource | ImageFolderSource, Field(discriminator="kind")]
+class DetectionSource(Section):
+    """Images with a box around every object."""
+
+    kind: Literal["detection"] = "detection"
+    """Tells this source from the others."""
+    path: DataPath
+    """The folder that holds the images."""
+    annotations: DataPath
+    """The boxes: a file or folder of any form that :func:`tumorkeras.read_annotations` reads."""
+    format: AnnotationForm = "auto"
+    """Form of the annotations; auto looks at them."""
+    columns: dict[str, str] | None = None
+    """For a CSV whose columns have names of their own: what each of image, class, xmin ... is called there."""
+    table: ImageTable | None = None
+    """A table with a row an image, for parts, groups, and images without objects."""
+    unlisted: Literal["unlabelled", "no_objects"] = "unlabelled"
+    """What an image is that neither annotations nor table name: unlabelled, and left out, or without objects."""
+
+
+class RegionsSource(DetectionSource):
+    """The marked regions of images, each a sample with the class of its box."""
+
+    kind: Literal["regions"] = "regions"  # type: ignore[assignment]
+    """Tells this source from the others."""
+    margin: NonNegativeFloat = 0.1
+    """What is added around a box on each side, as a share of its longer side."""
+
+
+Source = Annotated[
+    SimulationSource | TracksSource | NpzSource | ImageFolderSource | DetectionSource | RegionsSource,
+    Field(discriminator="kind"),
+]
 
 
 class Input(Section):
@@ -233,19 +294,24 @@ class Splits(Section):
     files: SplitFiles | None = None
     """Lists of sample ids, which fix every part."""
     given: dict[str, Part] | None = None
-    """What each part of the npz file becomes; null keeps the parts train, val and test where they are called so.
-    Parts that all become train are mixed and split anew by fractions."""
+    """What each part that the data come with becomes; null keeps the parts train, val and test where they are called
+    so. Parts that all become train are mixed and split anew by fractions."""
     group: str | None = None
-    """Column of the source's table; samples with the same value stay in the same part and fold."""
+    """Column of the source's table; samples with the same value stay in the same part and fold. For DICOM files
+    "patient" groups by PatientID."""
+    duplicates: Literal["apart", "together"] = "apart"
+    """Near-duplicate images are samples like any other (apart), or kept in one part and fold (together)."""
     folds: AtLeastTwo = 5
     """Folds of the cross-validation in the comparison."""
+    folds_file: DataPath | None = None
+    """CSV with the fold of each sample: read where it is there, else written; null: folds are made anew each time."""
     seed: Seed = 0
     """Seed of the random split."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         if self.files is not None and self.given is not None:
-            raise ValueError("give files (lists of ids) or given (what the parts of the npz file become), not both")
+            raise ValueError("give files (lists of ids) or given (what the parts of the data become), not both")
         return self
 
 
@@ -267,6 +333,73 @@ class Standardize(Section):
     """Tells this step from the others."""
 
 
+class Normalize(Section):
+    """``(x - mean) / std`` with given values, one or one a channel."""
+
+    step: Literal["normalize"] = "normalize"
+    """Tells this step from the others."""
+    mean: Annotated[list[Number], Field(min_length=1)]
+    """Mean of the training images: one for all channels, or one a channel."""
+    std: Annotated[list[PositiveFloat], Field(min_length=1)]
+    """Standard deviation of the training images: one for all channels, or one a channel."""
+
+
+class IntensityWindow(Section):
+    """``low`` becomes 0, ``high`` becomes 1, what lies outside is clipped; the windows of CT."""
+
+    step: Literal["window"] = "window"
+    """Tells this step from the others."""
+    low: Number
+    """Value that becomes 0: level - width / 2."""
+    high: Number
+    """Value that becomes 1: level + width / 2."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        _refuse_reversed(self.low, self.high)
+        return self
+
+
+class PercentileWindow(Section):
+    """A window between two percentiles of each sample."""
+
+    step: Literal["percentile_window"] = "percentile_window"
+    """Tells this step from the others."""
+    low: Annotated[float, Field(ge=0, le=100), NumbersOnly] = 1.0
+    """Percentile that becomes 0."""
+    high: Annotated[float, Field(ge=0, le=100), NumbersOnly] = 99.0
+    """Percentile that becomes 1."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        _refuse_reversed(self.low, self.high)
+        return self
+
+
+def _refuse_reversed(low: float | None, high: float | None) -> None:
+    if low is not None and high is not None and low >= high:
+        raise ValueError(f"low is {low:g}, not below high, {high:g}")
+
+
+class LogCompression(Section):
+    """Logarithmic compression of echo amplitudes to 0 to 1."""
+
+    step: Literal["log_compression"] = "log_compression"
+    """Tells this step from the others."""
+    dynamic_range: Annotated[float, Field(gt=0, le=300), NumbersOnly] | None = 60.0
+    """Decibels below the peak that become 0; null with a gain."""
+    gain: PositiveFloat | None = None
+    """log(1 + gain x) / log(1 + gain) in place of decibels; null: decibels."""
+    peak: PositiveFloat | None = None
+    """Value that becomes 1; null takes the largest of each sample."""
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if (self.dynamic_range is None) == (self.gain is None):
+            raise ValueError("give one of dynamic_range and gain, and null for the other")
+        return self
+
+
 class LeeFilter(Section):
     """The Lee speckle filter over a square (cubic) window of ``size`` pixels."""
 
@@ -274,9 +407,43 @@ class LeeFilter(Section):
     """Tells this step from the others."""
     size: Annotated[int, Field(ge=3), NumbersOnly, Odd] = 5
     """Side of the window in pixels, odd."""
+    looks: PositiveFloat | None = None
+    """Number of looks of noise that multiplies (before log compression); null: noise that is added, estimated."""
 
 
-PreprocessingStep = Annotated[Rescale | Standardize | LeeFilter, Field(discriminator="step")]
+class ContrastLimitedEqualization(Section):
+    """Contrast-limited adaptive histogram equalisation (CLAHE) to 0 to 1; volumes slice by slice."""
+
+    step: Literal["equalize"] = "equalize"
+    """Tells this step from the others."""
+    tiles: PositiveInt = 8
+    """Tiles along height and along width, each equalised by itself."""
+    clip_limit: PositiveFloat = 2.0
+    """Most that a bin counts, in mean counts: the larger, the more contrast and noise."""
+    bins: AtLeastTwo = 256
+    """Bins of the histograms."""
+    low: Number | None = None
+    """Centre of the first bin; null takes the smallest value of each sample."""
+    high: Number | None = None
+    """Centre of the last bin; null takes the largest value of each sample."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        _refuse_reversed(self.low, self.high)
+        return self
+
+
+PreprocessingStep = Annotated[
+    Rescale
+    | Standardize
+    | Normalize
+    | IntensityWindow
+    | PercentileWindow
+    | LogCompression
+    | LeeFilter
+    | ContrastLimitedEqualization,
+    Field(discriminator="step"),
+]
 
 
 PerAxis = Annotated[list[PositiveInt], Field(min_length=2, max_length=3)]
@@ -342,7 +509,8 @@ class Training(Section):
     patience: PositiveInt = 5
     """Epochs without a better validation loss after which training stops."""
     augment: Annotated[list[Augmentation], Distinct] = ["flip", "rotate"]
-    """Random changes of the training samples."""
+    """Random changes of the training samples: flip, rotate, shift; intensity and speckle of images and volumes; crop of
+    images."""
     class_weights: bool = True
     """Weigh rare classes up."""
     seed: Seed = 0

@@ -18,7 +18,20 @@ from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 MotionKind = Literal["random_walk", "levy_flight", "fractional_brownian"]
 Part = Literal["train", "val", "test"]
 Task = Literal["autoencode", "classify"]
-Augmentation = Literal["flip", "rotate", "shift"]
+Augmentation = Literal["flip", "rotate", "shift", "crop", "intensity", "speckle"]
+AnnotationForm = Literal[
+    "auto",
+    "voc",
+    "voc_inclusive",
+    "coco",
+    "csv",
+    "csv_relative",
+    "yolo",
+    "masks",
+    "instance_masks",
+    "folders",
+    "lists",
+]
 Activation = Literal["relu", "elu", "tanh", "sigmoid", "linear", "gelu", "silu", "leaky_relu", "maxout"]
 Method = Literal["majority", "trivial", "svm_linear", "svm_poly", "svm_rbf", "ann", "cnn", "autoencoder_cnn"]
 

@@ -142,3 +142,25 @@ def test_shift_moves_and_fills_with_zeros():
     assert places == {(y, x) for y in range(-2, 3) for x in range(-2, 3)}
     full = augment_volumes(tf.ones([1, 9, 9, 1]), ["shift"], seed_of(1, 1)).numpy()
     assert set(np.unique(full)) <= {0, 1}
+
+
+@pytest.mark.parametrize("shape", [(5, 12, 12, 1), (4, 6, 8, 8, 1)])
+@pytest.mark.parametrize("kind", ["intensity", "speckle"])
+def test_brightness_and_grain_change_within_the_range_and_leave_the_background(shape, kind):
+    arrays = np.random.default_rng(0).uniform(10, 200, shape).astype("float32")
+    arrays[:, :3] = 0
+    changed = augment_volumes(tf.constant(arrays), [kind], seed_of(1, 2)).numpy()
+    assert (changed[:, :3] == 0).all()
+    assert (changed >= 0).all()
+    assert (changed.max(axis=tuple(range(1, len(shape)))) <= arrays.max(axis=tuple(range(1, len(shape)))) + 1e-3).all()
+    assert all((now != then).any() for now, then in zip(changed, arrays, strict=True))
+    assert (augment_volumes(tf.constant(arrays), [kind], seed_of(1, 2)).numpy() == changed).all()
+
+
+def test_images_are_scaled_about_a_random_place():
+    images = np.zeros((40, 32, 32, 1), "float32")
+    images[:, 12:20, 12:20] = 1
+    areas = augment_volumes(tf.constant(images), ["crop"], seed_of(3, 4)).numpy().sum(axis=(1, 2, 3))
+    assert areas.min() < 45  # 64 x 0.75 x 0.75 = 36
+    assert areas.max() > 110  # 64 x 1.5 x 1.5 = 144, where it is not cut
+    assert ((areas > 30) & (areas < 150)).all()

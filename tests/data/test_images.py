@@ -5,10 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tumorkeras.data.images import letterbox, read_image_folder
+from tumorkeras.data.catalog import catalog_of
+from tumorkeras.data.images import Crop, decode_all
 from tumorkeras.data.pipeline import arrays_of, training_stream
 from tumorkeras.data.samples import load_samples
 from tumorkeras.errors import DataError
@@ -18,6 +17,12 @@ from tumorkeras.spec import DataSpec
 def write(path, pixels):
     path.parent.mkdir(parents=True, exist_ok=True)
     assert cv2.imwrite(str(path), pixels)
+
+
+def read_image_folder(folder, shape):
+    spec = {"name": "us", "source": {"kind": "image_folder", "path": str(folder)}, "input": {"shape": list(shape)}}
+    catalog = catalog_of(DataSpec.from_dict(spec))
+    return catalog.table, decode_all(catalog, shape)
 
 
 @pytest.fixture
@@ -76,7 +81,7 @@ def test_8_and_16_bits_in_one_folder_are_refused(folder):
     write(folder / "benign" / "deep.png", np.full((8, 8), 4000, "uint16"))
     with pytest.raises(DataError) as caught:
         read_image_folder(folder, (8, 8, 1))
-    assert caught.value.faults == ["benign/deep.png: has 16 bits, but 3 images have 8; give all the same"]
+    assert caught.value.faults == ["benign/deep.png: holds uint16 values, but most files hold uint8; give all the same"]
 
 
 def test_pages_are_counted_and_refused(folder):
@@ -85,10 +90,11 @@ def test_pages_are_counted_and_refused(folder):
         read_image_folder(folder, (8, 8, 1))
 
 
-def test_pixels_that_are_no_grey_levels_are_refused(folder):
-    write(folder / "benign" / "real.tif", np.full((8, 8), 0.5, "float32"))
-    with pytest.raises(DataError, match=r"benign/real\.tif: has float32 pixels, expected 8 or 16 bits"):
-        read_image_folder(folder, (8, 8, 1))
+def test_values_that_are_no_grey_levels_are_kept_as_they_are(tmp_path):
+    write(tmp_path / "a" / "real.tif", np.full((8, 8), -0.5, "float32"))
+    _, images = read_image_folder(tmp_path, (8, 8, 1))
+    assert images.dtype == np.float32
+    assert (images == -0.5).all()
 
 
 def test_colours_are_red_green_blue(tmp_path):
@@ -99,41 +105,40 @@ def test_colours_are_red_green_blue(tmp_path):
     assert images[0, 0, 0].tolist() == [255, 0, 0]
 
 
-def test_all_broken_images_and_empty_classes_are_named(folder):
+def test_all_broken_images_are_named(folder):
     (folder / "benign" / "broken.png").write_bytes(b"not a png")
     (folder / "malignant" / "empty.jpg").write_bytes(b"")
-    (folder / "normal").mkdir()
     with pytest.raises(DataError) as caught:
         read_image_folder(folder, (8, 8, 1))
+    assert [fault.partition(":")[0] for fault in caught.value.faults] == ["benign/broken.png", "malignant/empty.jpg"]
+
+
+def test_faults_of_the_folder_are_named_before_any_image_is_read(folder):
+    (folder / "normal").mkdir()
+    write(folder / "loose.png", np.zeros((4, 4), "uint8"))
+    values = {"name": "us", "source": {"kind": "image_folder", "path": str(folder)}, "input": {"shape": [8, 8, 1]}}
+    with pytest.raises(DataError) as caught:
+        load_samples(DataSpec.from_dict(values))
     assert caught.value.faults == [
-        "benign/broken.png: cannot be decoded as an image",
-        "malignant/empty.jpg: cannot be decoded as an image",
-        "class 'normal' has no image (.png, .jpg, .jpeg, .tif, .tiff)",
+        "loose.png: lies above the folders that stand for class; move it, or take it out",
+        "normal: is the folder of a class, but holds no sample; fill it, or take it out",
     ]
 
 
 def test_wrong_folders_and_channels(tmp_path, folder):
     with pytest.raises(DataError, match="there is no such folder"):
         read_image_folder(tmp_path / "none", (8, 8, 1))
-    with pytest.raises(DataError, match="has no folder a class in it"):
+    with pytest.raises(DataError, match="holds no sample"):
         read_image_folder(folder / "malignant" / "deep", (8, 8, 1))
     with pytest.raises(DataError, match="has 4 channels; images have 1"):
         read_image_folder(folder, (8, 8, 4))
 
 
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 24), st.integers(1, 24), st.sampled_from([1, 3]))
-def test_letterbox_keeps_shape_middle_and_values(rows, columns, height, width, channels):
-    canvas = letterbox(np.full((rows, columns, channels), 7, "uint8"), height, width)
-    assert canvas.shape == (height, width, channels)
-    filled = canvas[..., 0] > 0
-    down, across = filled.any(axis=1), filled.any(axis=0)
-    assert set(np.unique(canvas)) <= {0, 7}
-    assert down.all() or across.all()  # as large as fits
-    scale = min(height / rows, width / columns)
-    assert (down.sum(), across.sum()) == (max(1, round(rows * scale)), max(1, round(columns * scale)))
-    for axis in (down, across):
-        before, after = axis.argmax(), axis[::-1].argmax()
-        assert 0 <= after - before <= 1
+def test_a_region_is_cut_to_the_image():
+    image = np.arange(12).reshape(3, 4, 1)
+    assert Crop(1.5, -2, 9, 1.2).of(image)[..., 0].tolist() == [[1, 2, 3], [5, 6, 7]]
+    with pytest.raises(DataError, match="has no pixel of the image of 4 x 3"):
+        Crop(5, 0, 9, 2).of(image)
 
 
 def test_a_folder_through_its_spec(tmp_path):

@@ -15,6 +15,7 @@ import pandas as pd
 
 from tumorkeras.comparison.methods import METHODS, Problem
 from tumorkeras.comparison.store import FoldResult, FoldStore
+from tumorkeras.data.folds import Folds, kept_folds
 from tumorkeras.data.samples import Samples, load_samples
 from tumorkeras.data.splits import stratified_folds
 from tumorkeras.errors import DataError, SpecError
@@ -29,7 +30,6 @@ logger = logging.getLogger(__name__)
 METRICS = ("sensitivity", "specificity", "accuracy", "auc")
 CONFIDENCE = 0.95
 SECTIONS = ("input", "rendering", "preprocessing", "autoencoder", "classifier", "training")
-Folds = list[tuple[np.ndarray, np.ndarray]]
 
 
 def compare(
@@ -133,7 +133,8 @@ def outer_folds(samples: Samples) -> Folds:
     Raises
     ------
     DataError
-        If there are fewer than two classes, or a class has fewer samples (groups) than there are folds.
+        If there are fewer than two classes, a class has fewer samples (groups) than there are folds, or the file of
+        folds is of other samples.
 
     Examples
     --------
@@ -155,7 +156,15 @@ def outer_folds(samples: Samples) -> Folds:
     if faults:
         raise DataError("splits.folds", faults)
     groups = None if samples.groups is None else samples.groups[rows]
-    pairs = stratified_folds(labels, groups, splits.folds, splits.seed, names=samples.classes)
+
+    def make() -> Folds:
+        return stratified_folds(labels, groups, splits.folds, splits.seed, names=samples.classes)
+
+    if splits.folds_file is None:
+        pairs = make()
+    else:
+        ids = samples.table["id"].to_numpy()[rows]
+        pairs = kept_folds(samples.spec.resolve(splits.folds_file), ids, groups, make)
     return [(rows[training], rows[test]) for training, test in pairs]
 
 

@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 Shape = tuple[int | None, ...]
 
+AT_ONCE = 256  # samples that are hashed together: large sets lie on disk
+
 
 @dataclass(frozen=True)
 class ModelOrigin:
@@ -51,10 +53,17 @@ class ModelOrigin:
 
 def data_hash(samples: Samples) -> str:
     """SHA-256 of the samples' values, labels and parts: models with the same hash had the same data."""
-    digest = hashlib.sha256(np.ascontiguousarray(samples.values).tobytes())
-    digest.update(samples.labels.tobytes())
+    digest = hashlib.sha256()
+    add_content(digest, samples)
     digest.update("".join(samples.table["split"]).encode())
     return digest.hexdigest()
+
+
+def add_content(digest: Any, samples: Samples) -> None:
+    """Add the values and labels of some samples, in their order, to a hash."""
+    for start in range(0, len(samples), AT_ONCE):
+        digest.update(np.ascontiguousarray(samples.values[start : start + AT_ONCE]).data)
+    digest.update(samples.labels.tobytes())
 
 
 def chosen_samples(origin: ModelOrigin, samples: Samples, part: str | None) -> Samples:

@@ -10,6 +10,9 @@ from collections.abc import Collection
 
 import tensorflow as tf
 
+from tumorkeras.data.augment_boxes import crop_images
+from tumorkeras.data.augment_pixels import add_speckle, change_intensity
+
 
 def augment_tracks(tracks: tf.Tensor, kinds: Collection[str], seed: tf.Tensor) -> tf.Tensor:
     """Tracks (n, frames, 2), about the origin, mirrored ("flip") and turned by any angle ("rotate").
@@ -37,8 +40,16 @@ def augment_volumes(volumes: tf.Tensor, kinds: Collection[str], seed: tf.Tensor,
     """Images or volumes (n, ..., channels) mirrored on each axis, turned in plane by quarters, and moved.
 
     "shift" moves by up to ``most`` pixels along each axis; what comes in is 0. "rotate" turns by 0, 90, 180
-    or 270 degrees, square planes only.
+    or 270 degrees, square planes only. "crop" scales an image by 0.75 to 1.5 about a random place. "intensity" changes
+    contrast, brightness and gamma where an array is not 0, "speckle" multiplies by Rayleigh noise of mean 1.
     """
+    if "intensity" in kinds:
+        inside = tf.cast(tf.reduce_any(volumes != 0, axis=-1, keepdims=True), tf.float32)
+        volumes = change_intensity(volumes, inside, seed + 300)
+    if "speckle" in kinds:
+        volumes = add_speckle(volumes, seed + 310)
+    if "crop" in kinds:
+        volumes = crop_images(volumes, seed + 320)
     axes = range(1, volumes.shape.rank - 1)
     if "flip" in kinds:
         for axis in axes:

@@ -1,115 +1,141 @@
-"""Images from a folder a class, letterboxed to one size."""
+"""Images and volumes of a catalog, decoded onto one canvas."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
 
-import cv2
 import numpy as np
-import pandas as pd
 
-from tumorkeras.data.tracks import shortened
+from tumorkeras.data.cache import decoded
+from tumorkeras.data.canvas import fit_volume, letterbox, with_channels
+from tumorkeras.data.catalog import Catalog
+from tumorkeras.data.readers import Reading
 from tumorkeras.errors import DataError
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
-TIFF = (b"II", b"MM")  # how the files begin, by the order of their bytes
-DEPTHS = ("uint8", "uint16")
+LOOKED_AT = 15  # files whose values tell the dtype of all
 
 
-def read_image_folder(folder: str | Path, shape: tuple[int, ...]) -> tuple[pd.DataFrame, np.ndarray]:
-    """Images (n, height, width, channels) of ``folder/CLASS/*``, with a table of ids and classes.
+@dataclass(frozen=True)
+class Crop:
+    """A region of an image: xyxy in pixels, cut to the image."""
 
-    The images are uint8, or uint16 where the files have more than 8 bits: grey levels are kept as they are.
+    xmin: float
+    ymin: float
+    xmax: float
+    ymax: float
+
+    def of(self, image: np.ndarray) -> np.ndarray:
+        """What lies in the region, at least one pixel.
+
+        Raises
+        ------
+        DataError
+            If the region lies outside the image.
+        """
+        height, width = image.shape[:2]
+        left, top = max(0, int(np.floor(self.xmin))), max(0, int(np.floor(self.ymin)))
+        right, bottom = min(width, int(np.ceil(self.xmax))), min(height, int(np.ceil(self.ymax)))
+        if right <= left or bottom <= top:
+            box = f"{self.xmin:g}, {self.ymin:g}, {self.xmax:g}, {self.ymax:g}"
+            raise DataError("box", [f"the box {box} has no pixel of the image of {width} x {height}"])
+        return image[top:bottom, left:right]
+
+
+def decode_all(
+    catalog: Catalog, shape: tuple[int, ...], rows: np.ndarray | None = None, crops: list[Crop] | None = None
+) -> np.ndarray:
+    """The samples (n, \\*shape) of a catalog, letterboxed (images) or fitted (volumes); large sets lie on disk.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Of images or volumes.
+    shape : tuple of int
+        (height, width, channels) or (depth, height, width, channels).
+    rows : ndarray, optional
+        Rows of the catalog, by default all, each once.
+    crops : list of Crop, optional
+        A region for each of ``rows``.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, uint16, or float32 where the files hold other numbers, such as Hounsfield units.
 
     Raises
     ------
     DataError
-        If the folder is missing, holds no class folder, a class has no image, images cannot be decoded, have
-        several pages, or are partly of 8 and partly of 16 bits; all of those are named.
-
-    Examples
-    --------
-    >>> import tempfile; folder = Path(tempfile.mkdtemp())
-    >>> for name, grey in (("benign", 10), ("malignant", 20)):
-    ...     (folder / name).mkdir()
-    ...     _ = cv2.imwrite(str(folder / name / "1.png"), np.full((6, 6), grey, "uint8"))
-    >>> table, images = read_image_folder(folder, (4, 4, 1))
-    >>> table["id"].tolist(), images.shape, images[:, 0, 0, 0].tolist()
-    (['benign/1.png', 'malignant/1.png'], (2, 4, 4, 1), [10, 20])
+        If files cannot be read, have several pages, or are not all of the same dtype: all of them are named.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise DataError(str(folder), ["there is no such folder"])
     if shape[-1] not in (1, 3):
         raise DataError("input.shape", [f"has {shape[-1]} channels; images have 1 (grey) or 3 (colour)"])
-    class_folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if not class_folders:
-        raise DataError(str(folder), ["has no folder a class in it"])
-    rows, images, faults = [], [], []
-    for class_folder in class_folders:
-        files = sorted(path for path in class_folder.rglob("[!.]*") if path.suffix.lower() in ENDINGS)
-        if not files:
-            faults.append(f"class {class_folder.name!r} has no image ({', '.join(ENDINGS)})")
-        for file in files:
-            name = file.relative_to(folder).as_posix()
-            image = _decode(file, shape[-1])
-            if isinstance(image, str):
-                faults.append(f"{name}: {image}")
-                continue
-            rows.append({"id": name, "class_name": class_folder.name})
-            images.append(letterbox(image, shape[0], shape[1]))
-    table = pd.DataFrame(rows, columns=["id", "class_name"])
-    faults += _depth_faults(table["id"], images)
-    if faults:
-        raise DataError(str(folder), shortened(faults))
-    return table, np.stack(images)
+    rows = np.arange(len(catalog)) if rows is None else rows
+    if not len(rows):
+        raise DataError("source.path", ["holds no sample"])
+    stored = _common_dtype(catalog, rows)
+    fit = _fitter(catalog, shape)
+    # The regions of an image follow one another: it is decoded once.
+    read = lru_cache(maxsize=16)(partial(_read, catalog))
+    dtype = stored if stored in ("uint8", "uint16") else "float32"
+
+    def fill(number: int) -> np.ndarray:
+        row = int(rows[number])
+        reading = _read(catalog, row) if crops is None else read(row)
+        try:
+            _check_dtype(reading.array, stored)
+            array = reading.array if crops is None else crops[number].of(reading.array)
+            return fit(reading._replace(array=with_channels(array, shape[-1]))).astype(dtype, copy=False)
+        except DataError as error:
+            raise DataError(str(catalog.table["id"].iat[row]), error.faults) from None
+
+    return decoded(len(rows), shape, dtype, fill)
 
 
-def _decode(file: Path, channels: int) -> np.ndarray | str:
-    """Pixels (height, width, channels) uint8 or uint16, or what is wrong with the file."""
-    broken = "cannot be decoded as an image"
-    encoded = np.frombuffer(file.read_bytes(), dtype="uint8")
-    if not encoded.size:
-        return broken
-    # Without ANYDEPTH the 10 to 16 bits of an ultrasound or X-ray image would be cut to 8.
-    flags = cv2.IMREAD_ANYDEPTH | (cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR)
+def _read(catalog: Catalog, row: int) -> Reading:
+    """A sample, its faults headed by its id."""
     try:
-        image = cv2.imdecode(encoded, flags)
-    except cv2.error:  # a size beyond OpenCV's limit, mostly from a broken header
-        return broken
-    if image is None:
-        return broken
-    if encoded[:2].tobytes() in TIFF and (pages := cv2.imcount(str(file))) > 1:
-        return f"has {pages} pages, expected one image; save each page as a file, or the stack as a volume in an .npz"
-    if image.dtype not in DEPTHS:
-        return f"has {image.dtype} pixels, expected 8 or 16 bits without sign"
-    return image[..., None] if channels == 1 else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        return catalog.read(row)
+    except DataError as error:
+        raise DataError(str(catalog.table["id"].iat[row]), error.faults or [error.heading]) from None
 
 
-def _depth_faults(names: Iterable[str], images: list[np.ndarray]) -> list[str]:
-    """Name the files of the rarer depth: 8 and 16 bits are not on one scale."""
-    bits = np.array([8 * image.itemsize for image in images])
-    found, counts = np.unique(bits, return_counts=True)
-    if len(found) < 2:
-        return []
-    rare, common = found[counts.argsort(kind="stable")]
-    odd = [name for name, depth in zip(names, bits, strict=True) if depth == rare]
-    return [f"{name}: has {rare} bits, but {counts.max()} images have {common}; give all the same" for name in odd]
+def _common_dtype(catalog: Catalog, rows: np.ndarray) -> str:
+    """The dtype of most of a few files spread over the catalog."""
+    looked_at = rows[np.unique(np.linspace(0, len(rows) - 1, LOOKED_AT).astype(int))]
+    found: Counter[str] = Counter()
+    for row in looked_at:
+        try:
+            found[catalog.read(int(row)).array.dtype.name] += 1
+        except DataError:
+            continue  # named when all are read
+    return found.most_common(1)[0][0] if found else "uint8"
 
 
-def letterbox(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The image scaled to fit into (height, width), its shape kept, centered on black.
+def _check_dtype(array: np.ndarray, stored: str) -> None:
+    found = array.dtype.name
+    if found != stored:
+        raise DataError("dtype", [f"holds {found} values, but most files hold {stored}; give all the same"])
 
-    Examples
-    --------
-    >>> letterbox(np.full((4, 8, 1), 9, "uint8"), 8, 8)[:, 0, 0].tolist()
-    [0, 0, 9, 9, 9, 9, 0, 0]
-    """
-    scale = min(height / image.shape[0], width / image.shape[1])
-    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    scaled = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    canvas = np.zeros((height, width, image.shape[2]), dtype=image.dtype)
-    top, left = (height - size[1]) // 2, (width - size[0]) // 2
-    canvas[top : top + size[1], left : left + size[0]] = scaled.reshape(size[1], size[0], -1)
-    return canvas
+
+def _fitter(catalog: Catalog, shape: tuple[int, ...]) -> Callable[[Reading], np.ndarray]:
+    if catalog.kind == "images":
+        return lambda reading: letterbox(_single(reading.array), shape[0], shape[1])
+    wanted = None if catalog.spec is None else catalog.spec.input.spacing
+    return lambda reading: fit_volume(
+        reading.array if reading.array.ndim == 4 else reading.array[None], shape, _depth_first(reading.spacing), wanted
+    )
+
+
+def _depth_first(spacing: tuple[float, ...] | None) -> tuple[float, ...] | None:
+    return spacing if spacing is None or len(spacing) == 3 else None
+
+
+def _single(array: np.ndarray) -> np.ndarray:
+    if array.ndim == 3:
+        return array
+    if array.ndim == 4 and len(array) == 1:
+        return array[0]
+    raise DataError("pages", [f"has {len(array)} pages, expected one image; give input.shape a depth for volumes"])

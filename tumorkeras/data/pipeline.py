@@ -11,6 +11,7 @@ import tensorflow as tf
 from tumorkeras.data.augment import augment_tracks, augment_volumes, random_shift
 from tumorkeras.data.rendering import renderer_of
 from tumorkeras.data.samples import Samples
+from tumorkeras.data.stored import StoredRows, choose
 
 
 def steps_per_epoch(samples: Samples, batch_size: int) -> int:
@@ -43,7 +44,7 @@ def training_stream(
     (TensorShape([8, 16, 24, 24, 1]), TensorShape([8]))
     """
     steps = steps_per_epoch(samples, batch_size)
-    values, labels = _values(samples), tf.constant(samples.labels)
+    values_of, labels = _lookup(samples), tf.constant(samples.labels)
     weights = None if sample_weights is None else tf.constant(sample_weights, tf.float32)
     draw = _drawer(samples, augment)
 
@@ -52,7 +53,7 @@ def training_stream(
         return tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
 
     def batch_of(step: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        arrays = draw(tf.gather(values, rows), _seed(seed, step))
+        arrays = draw(values_of(rows), _seed(seed, step))
         batch = (arrays, tf.gather(labels, rows))
         return batch if weights is None else (*batch, tf.gather(weights, rows))
 
@@ -64,9 +65,9 @@ def batches(samples: Samples, batch_size: int = 64) -> tf.data.Dataset:
     """Each sample once, in order, as (arrays, labels); for validation and prediction."""
     draw = _drawer(samples, ())
     rows = tf.data.Dataset.range(len(samples)).batch(batch_size)
-    values, labels = _values(samples), tf.constant(samples.labels)
+    values_of, labels = _lookup(samples), tf.constant(samples.labels)
     return rows.map(
-        lambda chosen: (draw(tf.gather(values, chosen), None), tf.gather(labels, chosen)),
+        lambda chosen: (draw(values_of(chosen), None), tf.gather(labels, chosen)),
         num_parallel_calls=tf.data.AUTOTUNE,
     ).prefetch(2)
 
@@ -82,9 +83,18 @@ def iterate_arrays(samples: Samples, batch_size: int = 64) -> Iterator[np.ndarra
         yield arrays.numpy()
 
 
-def _values(samples: Samples) -> tf.Tensor:
+def _lookup(samples: Samples) -> Callable[[tf.Tensor], tf.Tensor]:
+    """What gives the values of some rows; those of a file on disk are read as they are needed."""
     values = samples.values
-    return tf.constant(renderer_of(samples.spec).centered(values) if samples.are_tracks else values)
+    if not isinstance(values, np.memmap | StoredRows):
+        held = tf.constant(renderer_of(samples.spec).centered(values) if samples.are_tracks else values)
+        return lambda rows: tf.gather(held, rows)
+
+    def read(rows: tf.Tensor) -> tf.Tensor:
+        found = tf.numpy_function(lambda chosen: np.asarray(choose(values, chosen)), [rows], tf.as_dtype(values.dtype))
+        return tf.ensure_shape(found, [None, *values.shape[1:]])
+
+    return read
 
 
 def _seed(seed: int, number: tf.Tensor) -> tf.Tensor:

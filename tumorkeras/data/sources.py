@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import singledispatch
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from tumorkeras.data.images import read_image_folder
+from tumorkeras.data.catalog import Catalog, catalog_of, with_group
+from tumorkeras.data.images import Crop, decode_all
+from tumorkeras.data.parts import with_parts
 from tumorkeras.data.rendering import renderer_of
-from tumorkeras.data.simulate import KINDS, simulate_motility
-from tumorkeras.data.tracks import (
-    crop_tracks,
-    normalise_scale,
-    read_csv,
-    read_track_pair,
-    read_track_table,
-    shortened,
-)
+from tumorkeras.data.track_sources import groups_of, read_tracks
+from tumorkeras.data.tracks import crop_tracks, normalise_scale, shortened
 from tumorkeras.data.volumes import read_npz_volumes
 from tumorkeras.errors import DataError
-from tumorkeras.spec import DataSpec, ImageFolderSource, NpzSource, Section, SimulationSource, TracksSource
+from tumorkeras.spec import (
+    DataSpec,
+    DetectionSource,
+    ImageFolderSource,
+    NpzSource,
+    RegionsSource,
+    Section,
+    SimulationSource,
+    TracksSource,
+)
+
+# What loading passes over with a note; any other fault of the files ends it.
+PASSED_OVER = ("not_a_file",)
 
 
 @dataclass
@@ -30,7 +36,8 @@ class SourceData:
     """What a source gives.
 
     ``table`` has a row a sample with ``id``, ``class_name``, ``group`` and, where the source has parts of its
-    own, ``given_split``; ``values`` are the tracks, images or volumes in the same order.
+    own, ``given_split``, or ``split`` where its parts are drawn already; ``values`` are the tracks, images or volumes
+    in the same order.
     """
 
     table: pd.DataFrame
@@ -49,55 +56,26 @@ def _read(source: Section, spec: DataSpec) -> SourceData:
     raise NotImplementedError(f"no reader for {type(source).__name__}")
 
 
+# ----------------------------------------------------------------------------------------------------------- tracks
+
+
 @_read.register
 def _(source: SimulationSource, spec: DataSpec) -> SourceData:
-    # Each kind has its own stream of random numbers, so a kind more or less changes no other.
-    tracks: dict[str, np.ndarray] = {
-        kind: simulate_motility(
-            kind,
-            source.samples_per_class,
-            source.frames,
-            hurst=source.hurst,
-            alpha=source.alpha,
-            mean_step=source.mean_step,
-            seed=np.random.default_rng([source.seed, KINDS.index(kind)]),
-        )
-        for kind in source.motions
-    }
-    ids: dict[str, np.ndarray] = {kind: np.arange(len(group)) for kind, group in tracks.items()}
-    return _of_tracks(spec, tracks, ids, {}, [])
+    listed, names = read_tracks(source, spec)
+    tracks = {kind: np.stack(group) for kind, group in listed.items()}
+    return _of_tracks(spec, tracks, {kind: np.asarray(names[kind]) for kind in tracks}, [])
 
 
 @_read.register
 def _(source: TracksSource, spec: DataSpec) -> SourceData:
-    tracks, names = _pairs(source, spec) if source.pairs is not None else _table(source, spec)
+    tracks, names = read_tracks(source, spec)
     cropped, kept, notes = crop_tracks(tracks, source.frames)
     ids = {name: np.asarray(names[name])[kept[name]] for name in cropped}
     if source.samples_per_class is not None:
         generator = np.random.default_rng(source.seed)
         for name in cropped:
             notes += _draw(name, cropped, ids, source.samples_per_class, generator)
-    return _of_tracks(spec, cropped, ids, _group_names(source, spec), notes)
-
-
-def _pairs(source: TracksSource, spec: DataSpec) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    assert source.pairs is not None
-    tracks, faults = {}, []
-    for name, pair in source.pairs.items():
-        try:
-            tracks[name] = read_track_pair(spec.resolve(pair.x), spec.resolve(pair.y))
-        except DataError as error:
-            faults += [f"{error.heading}: {fault}" for fault in error.faults]
-    if faults:
-        raise DataError("source.pairs", faults)
-    return tracks, {name: np.arange(len(group)) for name, group in tracks.items()}
-
-
-def _table(source: TracksSource, spec: DataSpec) -> tuple[dict[str, list[np.ndarray]], dict[str, list[str]]]:
-    assert source.table is not None
-    columns = source.table.model_dump(exclude={"path"})
-    found = read_track_table(spec.resolve(source.table.path), **columns)
-    return {k: list(v.values()) for k, v in found.items()}, {k: list(v) for k, v in found.items()}
+    return _of_tracks(spec, cropped, ids, notes)
 
 
 def _draw(
@@ -116,42 +94,13 @@ def _draw(
     return [f"{name}: {wanted} of {available} tracks drawn at random"]
 
 
-def _group_names(source: TracksSource, spec: DataSpec) -> dict[tuple[str, str], str]:
-    """The group of each (class, row of its file); empty where the spec names no table of groups."""
-    if source.groups is None:
-        return {}
-    path = spec.resolve(source.groups.path)
-    table = read_csv(path)
-    columns = [source.groups.file_column, source.groups.row_column, source.groups.group_column]
-    absent = [f"{path} has no column {name!r}; it has {list(table.columns)}" for name in columns if name not in table]
-    if absent:
-        raise DataError("source.groups", absent)
-    table = table[columns].drop_duplicates()
-    faults = [f"{path}, line {n}: the group is empty" for n in table.index[table[columns[2]].str.strip() == ""]]
-    twice = table[table.duplicated(columns[:2])]
-    faults += [f"{path}, line {n}: {row[columns[0]]}/{row[columns[1]]} is in two groups" for n, row in twice.iterrows()]
-    if faults:
-        raise DataError("source.groups", shortened(faults))
-    return {(file, row): group for file, row, group in table.itertuples(index=False)}
-
-
 def _of_tracks(
-    spec: DataSpec,
-    tracks: dict[str, np.ndarray],
-    ids: dict[str, np.ndarray],
-    groups: dict[tuple[str, str], str],
-    notes: list[str],
+    spec: DataSpec, tracks: dict[str, np.ndarray], ids: dict[str, np.ndarray], notes: list[str]
 ) -> SourceData:
     table = pd.DataFrame(
-        [
-            {"id": f"{name}/{k}", "class_name": name, "group": groups.get((name, str(k)))}
-            for name in tracks
-            for k in ids[name]
-        ]
+        [{"id": f"{name}/{k}", "class_name": name, "name": str(k)} for name in tracks for k in ids[name]]
     )
-    lost = table.loc[table["group"].isna(), "id"]
-    if isinstance(spec.source, TracksSource) and spec.source.groups is not None and len(lost):
-        raise DataError("source.groups", shortened([f"names no group for {name}" for name in lost]))
+    table = table.assign(group=groups_of(table.pop("name"), table, spec))
     values = np.concatenate(list(tracks.values())).astype("float32")
     if spec.rendering.normalise_scale:
         values = normalise_scale(values)
@@ -170,37 +119,109 @@ def _without_leavers(source: SourceData, spec: DataSpec) -> SourceData:
     return SourceData(source.table[stays].reset_index(drop=True), source.values[stays], source.classes, source.notes)
 
 
+# ---------------------------------------------------------------------------------------------------------- volumes
+
+
 @_read.register
 def _(source: NpzSource, spec: DataSpec) -> SourceData:
-    table, volumes = read_npz_volumes(
-        spec.resolve(source.path), tuple(spec.input.shape), _optional_path(source.table, spec)
-    )
+    path = None if source.table is None else spec.resolve(source.table)
+    table, volumes = read_npz_volumes(spec.resolve(source.path), tuple(spec.input.shape), path)
     labels = table.pop("label").to_numpy()
     names = spec.classes or [str(k) for k in range(labels.max() + 1)]
     if labels.max() >= len(names):
         raise DataError("classes", [f"names {len(names)} classes, but the labels go up to {labels.max()}"])
     table["class_name"] = [names[k] for k in labels]
-    return SourceData(_with_group(table, spec), volumes, list(names))
+    return SourceData(with_group(table.assign(group=None), spec), volumes, list(names))
+
+
+# ----------------------------------------------------------------------------------------------------------- images
 
 
 @_read.register
 def _(source: ImageFolderSource, spec: DataSpec) -> SourceData:
-    table, images = read_image_folder(spec.resolve(source.path), tuple(spec.input.shape))
-    return SourceData(_with_group(table, spec), images, sorted(table["class_name"].unique()))
+    catalog, notes = _sound(catalog_of(spec))
+    catalog = with_parts(catalog)
+    values = decode_all(catalog, tuple(spec.input.shape))
+    return SourceData(_bare(catalog.table), values, list(catalog.classes), notes)
 
 
-def _optional_path(given: str | None, spec: DataSpec) -> Path | None:
-    return None if given is None else spec.resolve(given)
+@_read.register
+def _(source: DetectionSource, spec: DataSpec) -> SourceData:
+    catalog, notes = labelled(catalog_of(spec))
+    catalog = with_parts(catalog)
+    values = decode_all(catalog, tuple(spec.input.shape))
+    return SourceData(_bare(catalog.table), values, sorted(set(catalog.table["class_name"])), notes)
 
 
-def _with_group(table: pd.DataFrame, spec: DataSpec) -> pd.DataFrame:
-    """The table with the column that the spec names as the group, or with none."""
-    column = spec.splits.group
-    if column is None:
-        return table.assign(group=None)
-    if column not in table:
-        raise DataError("splits.group", [f"the samples have no column {column!r}; they have {list(table.columns)}"])
-    absent = table[column].isna() | (table[column].astype(str).str.strip() == "")
-    if absent.any():
-        raise DataError("splits.group", shortened([f"{name} has no {column}" for name in table.loc[absent, "id"]]))
-    return table.assign(group=table[column].astype(str))
+@_read.register
+def _(source: RegionsSource, spec: DataSpec) -> SourceData:
+    catalog, notes = labelled(catalog_of(spec))
+    catalog = with_parts(catalog)
+    boxes, images = catalog.boxes, catalog.table
+    assert boxes is not None
+    boxes = boxes.sort_values("image", kind="stable").reset_index(drop=True)
+    rows = pd.Index(images["id"]).get_indexer(boxes["image"])
+    table = images.iloc[rows].reset_index(drop=True)
+    number = boxes.groupby("image").cumcount() + 1
+    # Regions of one image are no independent samples.
+    group = table["group"].where(table["group"].notna(), table["id"])
+    table = table.assign(group=group, class_name=boxes["class"], id=table["id"] + "#" + number.astype(str))
+    table["box_area"] = ((boxes["xmax"] - boxes["xmin"]) * (boxes["ymax"] - boxes["ymin"])).to_numpy("float64")
+    values = decode_all(catalog, tuple(spec.input.shape), rows, _crops(boxes, source.margin))
+    return SourceData(_bare(table), values, list(catalog.classes), notes)
+
+
+def _crops(boxes: pd.DataFrame, margin: float) -> list[Crop]:
+    corners = boxes[["xmin", "ymin", "xmax", "ymax"]].to_numpy("float64")
+    around = margin * (corners[:, 2:] - corners[:, :2]).max(axis=1, keepdims=True)
+    return [Crop(*box) for box in np.hstack([corners[:, :2] - around, corners[:, 2:] + around])]
+
+
+def _sound(catalog: Catalog) -> tuple[Catalog, list[str]]:
+    """The catalog, with notes of what was passed over; an error where files are at fault."""
+    faults, notes = [], []
+    for fault in catalog.faults:
+        lines = [f"{name}: {fault.words}" for name in fault.files]
+        if fault.code in PASSED_OVER:
+            notes += lines
+        else:
+            faults += lines
+    if faults:
+        assert catalog.spec is not None
+        raise DataError(f"spec {catalog.spec.name}", shortened(faults))
+    return catalog, notes
+
+
+def labelled(catalog: Catalog) -> tuple[Catalog, list[str]]:
+    """The images that are labelled, those without objects among them, with their boxes that have an area.
+
+    Returns
+    -------
+    catalog : Catalog
+        Without the rest.
+    notes : list of str
+        What was left out.
+
+    Raises
+    ------
+    DataError
+        If files or names are at fault, or no image is labelled.
+    """
+    catalog, notes = _sound(catalog)
+    known = catalog.table["labelled"]
+    if not known.any():
+        raise DataError("source.annotations", ["names no image of source.path"])
+    if not known.all():
+        notes.append(f"{(~known).sum()} of {len(known)} images are not labelled and were left out")
+        catalog = catalog.select(np.flatnonzero(known))
+    assert catalog.boxes is not None
+    whole = (catalog.boxes["xmax"] > catalog.boxes["xmin"]) & (catalog.boxes["ymax"] > catalog.boxes["ymin"])
+    if not whole.all():
+        notes.append(f"{(~whole).sum()} of {len(whole)} boxes have no area and were left out")
+        catalog = replace(catalog, boxes=catalog.boxes[whole].reset_index(drop=True))
+    return catalog, notes
+
+
+def _bare(table: pd.DataFrame) -> pd.DataFrame:
+    """The table without the paths of the files."""
+    return table.drop(columns=[name for name in ("path", "labelled") if name in table])

@@ -40,10 +40,10 @@ def trivial_feature(samples: Samples) -> tuple[str, pd.DataFrame]:
     Returns
     -------
     name : str
-        ``"mean step"`` for tracks, ``"size"`` for volumes and images.
+        ``"mean step"`` for tracks, ``"size"`` for volumes, images and marked regions.
     table : pandas.DataFrame
-        One column, ``step_mean`` (in the spec's ``input.units`` a frame) or ``size`` (voxels that are not 0),
-        one row per sample; never negative.
+        One column, ``step_mean`` (in the spec's ``input.units`` a frame) or ``size`` (voxels that are not 0; for
+        marked regions the area of the box in the image), one row per sample; never negative.
 
     Examples
     --------
@@ -60,6 +60,8 @@ def trivial_feature(samples: Samples) -> tuple[str, pd.DataFrame]:
         _, lengths = steps_of(check_tracks(samples.values, "trivial_feature"))
         steps = lengths.mean(axis=1)
         return name, pd.DataFrame({"step_mean": _three_digits(steps)})
+    if "box_area" in samples.table:
+        return name, pd.DataFrame({"size": samples.table["box_area"].to_numpy("float64")})
     sizes = [float((sample != 0).any(axis=-1).sum()) for sample in samples.values]
     return name, pd.DataFrame({"size": sizes})
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from tumorkeras.data.agreement import add_content
 from tumorkeras.data.pipeline import batches, steps_per_epoch, training_stream
 from tumorkeras.data.samples import Samples
 from tumorkeras.errors import ModelError
@@ -161,8 +162,7 @@ def _fingerprint(model: keras.Model, training: Samples, validation: Samples | No
     digest = hashlib.sha256()
     for samples in (training, validation):
         if samples is not None:
-            digest.update(np.ascontiguousarray(samples.values).tobytes())
-            digest.update(samples.labels.tobytes())
+            add_content(digest, samples)
     spec = training.spec
     drawing = [spec.input.model_dump(mode="json"), spec.rendering.model_dump(mode="json")]
     digest.update(json.dumps([settings, drawing, _layers(model)], sort_keys=True, default=str).encode())

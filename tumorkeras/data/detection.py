@@ -1,0 +1,288 @@
+"""Images with boxes: from a spec to samples on one canvas, and from these to batches."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from tumorkeras.boxes import Letterbox, clip, letterbox, pad
+from tumorkeras.data.augment_boxes import augment_boxes
+from tumorkeras.data.cache import rows_of
+from tumorkeras.data.catalog import Catalog, catalog_of
+from tumorkeras.data.images import decode_all
+from tumorkeras.data.parts import with_parts
+from tumorkeras.data.readers import Reading
+from tumorkeras.data.sources import labelled
+from tumorkeras.data.splits import PARTS
+from tumorkeras.errors import DataError
+from tumorkeras.spec import DataSpec, DetectionSource
+
+logger = logging.getLogger(__name__)
+
+CORNERS = ["xmin", "ymin", "xmax", "ymax"]
+
+Batch = dict[str, tf.Tensor]
+
+
+@dataclass(frozen=True)
+class DetectionSamples:
+    """Images on one canvas with the boxes of their objects, before they become batches.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A row a sample: ``id``, ``class_name`` (what is in the image), ``group`` (missing where there is none),
+        ``split`` ("train", "val" or "test"), and the columns of the source's own table.
+    images : numpy.ndarray
+        (images, height, width, channels) uint8, uint16 or float32, letterboxed to ``spec.input.shape``; large sets lie
+        on disk. A selection of samples shares them, and says by ``rows`` which of them it has.
+    sizes : numpy.ndarray
+        (height, width) of each image in its file, int64.
+    boxes, class_ids : numpy.ndarray
+        The boxes of all images, (objects, 4) float32, xyxy in pixels of the canvas, and their class ids, int64.
+    offsets : numpy.ndarray
+        Where the boxes of each image begin, and where the last end, (images + 1,).
+    rows : numpy.ndarray
+        The image of each sample, as its row in ``images``, ``sizes`` and ``offsets``.
+    classes : tuple of str
+        Names by class id.
+    spec : DataSpec
+        Where they came from.
+    notes : tuple of str
+        What loading left out.
+    """
+
+    table: pd.DataFrame
+    images: np.ndarray
+    sizes: np.ndarray
+    boxes: np.ndarray
+    class_ids: np.ndarray
+    offsets: np.ndarray
+    rows: np.ndarray
+    classes: tuple[str, ...]
+    spec: DataSpec
+    notes: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def select(self, chosen: np.ndarray) -> DetectionSamples:
+        """The samples at the given indices or where a boolean mask is true; no image is copied."""
+        chosen = np.asarray(chosen)
+        numbers = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
+        return replace(self, table=self.table.iloc[numbers].reset_index(drop=True), rows=self.rows[numbers])
+
+    def part(self, name: str) -> DetectionSamples:
+        """The samples of one part: "train", "val" or "test".
+
+        Raises
+        ------
+        DataError
+            If the part has no sample.
+        """
+        chosen = (self.table["split"] == name).to_numpy()
+        if not chosen.any():
+            raise DataError("splits", [f"no sample is in the part {name!r}; there are {self.counts().to_dict()}"])
+        return self.select(chosen)
+
+    def counts(self) -> pd.Series:
+        """Number of samples of each part."""
+        return self.table["split"].value_counts().reindex(list(PARTS), fill_value=0)
+
+    def boxes_of(self, sample: int) -> tuple[np.ndarray, np.ndarray]:
+        """Boxes (objects, 4) and class ids (objects,) of a sample, in pixels of the canvas."""
+        row = self.rows[sample]
+        chosen = slice(self.offsets[row], self.offsets[row + 1])
+        return self.boxes[chosen], self.class_ids[chosen]
+
+    def placement(self, sample: int) -> Letterbox:
+        """How a sample's image lies on the canvas; its ``invert`` turns boxes into pixels of the file."""
+        height, width = self.sizes[self.rows[sample]]
+        return letterbox((int(height), int(width)), self.images.shape[1:3])
+
+    @property
+    def most_objects(self) -> int:
+        """Boxes of the image that has most."""
+        return int(np.diff(self.offsets)[self.rows].max(initial=0))
+
+
+# ---------------------------------------------------------------------------------------------------------- loading
+
+
+def load_detection(spec: DataSpec) -> DetectionSamples:
+    """Decode the labelled images of a spec with boxes, each once, and assign them to train, val and test.
+
+    Images without objects are samples like any other; unlabelled ones are left out. Boxes are cut at the edges of
+    their image; one that has no area there is left out, which ``notes`` says.
+
+    Parameters
+    ----------
+    spec : DataSpec
+        With a source of the kind ``detection`` or ``regions``.
+
+    Raises
+    ------
+    DataError
+        If the source has no boxes, files are missing or cannot be read, or a class is not among the spec's.
+    """
+    if not isinstance(spec.source, DetectionSource):
+        raise DataError("source.kind", [f"{spec.source.kind} has no boxes; expected detection"])
+    catalog, notes = labelled(catalog_of(spec))
+    catalog = with_parts(catalog)
+    images, sizes = _decoded(catalog, tuple(spec.input.shape))
+    boxes, image_of_box, lost = _boxes_on_canvas(catalog, sizes, images.shape[1:3])
+    if lost:
+        notes.append(f"{lost} of {lost + len(boxes)} boxes have no area inside their image and were left out")
+    for note in notes:
+        logger.info(note)
+    return DetectionSamples(
+        catalog.table.drop(columns=["path", "labelled"]),
+        images,
+        sizes,
+        boxes[CORNERS].to_numpy("float32"),
+        boxes["class"].map({name: k for k, name in enumerate(catalog.classes)}).to_numpy("int64"),
+        np.searchsorted(image_of_box, np.arange(len(images) + 1)),
+        np.arange(len(images)),
+        catalog.classes,
+        spec,
+        tuple(notes),
+    )
+
+
+def _decoded(catalog: Catalog, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The images on their canvas, and the (height, width) that each had in its file."""
+    sizes = np.zeros((len(catalog), 2), "int64")
+
+    def reader(row: int) -> Reading:
+        reading = catalog.read(row)
+        sizes[row] = reading.array.shape[-3:-1]
+        return reading
+
+    return decode_all(replace(catalog, reader=reader), shape), sizes
+
+
+def _boxes_on_canvas(
+    catalog: Catalog, sizes: np.ndarray, canvas: tuple[int, int]
+) -> tuple[pd.DataFrame, np.ndarray, int]:
+    """The usable boxes on the canvas in the order of their images, the image of each, and how many are not."""
+    assert catalog.boxes is not None
+    image = pd.Index(catalog.table["id"]).get_indexer(catalog.boxes["image"])
+    order = np.argsort(image, kind="stable")
+    boxes, image = catalog.boxes.iloc[order].copy(), image[order]
+    corners = np.array(boxes[CORNERS], "float32")
+    for row in np.unique(image):
+        size = (int(sizes[row, 0]), int(sizes[row, 1]))
+        own = slice(*np.searchsorted(image, [row, row + 1]))
+        corners[own] = letterbox(size, canvas).apply(clip(corners[own], size))
+    boxes[CORNERS] = corners
+    usable = np.flatnonzero((corners[:, 2:] > corners[:, :2]).all(axis=1))
+    return boxes.iloc[usable], image[usable], len(boxes) - len(usable)
+
+
+# ---------------------------------------------------------------------------------------------------------- batches
+
+
+def detection_stream(
+    samples: DetectionSamples,
+    batch_size: int = 8,
+    *,
+    augment: Collection[str] = (),
+    most: int | None = None,
+    seed: int = 0,
+    epoch: int = 0,
+) -> tf.data.Dataset:
+    """Endless batches of images and boxes, shuffled anew each epoch.
+
+    The stream is a function of ``seed`` and ``epoch`` alone: started at epoch 7 it gives what a stream started at 0
+    gives after seven epochs. Images are read from where they lie, batch by batch.
+
+    Parameters
+    ----------
+    samples : DetectionSamples
+    batch_size : int, optional
+        The last batch of an epoch may be smaller.
+    augment : collection of str, optional
+        Of "flip", "rotate", "crop", "intensity" and "speckle"; see
+        :func:`tumorkeras.data.augment_boxes.augment_boxes`.
+    most : int, optional
+        Boxes an image in every batch; by default as many as the fullest image of the batch has.
+    seed, epoch : int, optional
+
+    Returns
+    -------
+    tf.data.Dataset
+        Of dicts: ``images`` (batch, height, width, channels) float32 in the values of the files, ``boxes`` (batch,
+        objects, 4) float32, xyxy in pixels of the canvas, padded with 0, ``classes`` (batch, objects) int64, padded
+        with -1.
+
+    Raises
+    ------
+    DataError
+        If an image has more boxes than ``most``.
+    """
+    steps = math.ceil(len(samples) / batch_size)
+    gather = _gatherer(samples, most)
+
+    def numbers_of(number: tf.Tensor) -> tf.data.Dataset:
+        order = tf.argsort(tf.random.stateless_uniform([len(samples)], _seed(seed, number)))
+        return tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
+
+    def batch_of(step: tf.Tensor, numbers: tf.Tensor) -> Batch:
+        batch = gather(numbers)
+        areas = batch.pop("areas")
+        changed = augment_boxes(**batch, areas=areas, kinds=augment, seed=_seed(seed, step))
+        return dict(zip(batch, changed, strict=True))
+
+    stream = tf.data.Dataset.counter(start=epoch).flat_map(numbers_of).enumerate(start=epoch * steps)
+    return stream.map(batch_of, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
+
+
+def detection_batches(samples: DetectionSamples, batch_size: int = 8, *, most: int | None = None) -> tf.data.Dataset:
+    """Each sample once, in order, in batches as :func:`detection_stream` gives them; for validation."""
+    gather = _gatherer(samples, most)
+
+    def batch_of(numbers: tf.Tensor) -> Batch:
+        batch = gather(numbers)
+        del batch["areas"]
+        return batch
+
+    numbers = tf.data.Dataset.range(len(samples)).batch(batch_size)
+    return numbers.map(batch_of, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
+
+
+def _seed(seed: int, number: tf.Tensor) -> tf.Tensor:
+    # int64: seeds go up to 2**32 - 1
+    return tf.stack([tf.constant(seed, tf.int64), tf.cast(number, tf.int64)])
+
+
+def _gatherer(samples: DetectionSamples, most: int | None) -> Callable[[tf.Tensor], Batch]:
+    """From numbers of samples to their batch, with the areas that the images take on the canvas."""
+    if most is not None and samples.most_objects > most:
+        raise DataError("most", [f"is {most}, but an image has {samples.most_objects} boxes"])
+
+    def taken(numbers: np.ndarray) -> tuple[np.ndarray, ...]:
+        boxes, classes = zip(*map(samples.boxes_of, numbers), strict=True)
+        padded, ids = pad(boxes, classes, most)
+        placements = map(samples.placement, numbers)
+        areas = np.stack([placed.apply([0, 0, *reversed(placed.size)]) for placed in placements])
+        return rows_of(samples.images, samples.rows[numbers]), padded, ids.astype("int64"), areas
+
+    dtypes = [tf.as_dtype(samples.images.dtype), tf.float32, tf.int64, tf.float32]
+
+    def gather(numbers: tf.Tensor) -> Batch:
+        # Not tf.gather: the images would have to be a tensor, and so lie in memory as a whole.
+        images, boxes, classes, areas = tf.numpy_function(taken, [numbers], dtypes, stateful=False)
+        return {
+            "images": tf.cast(tf.ensure_shape(images, [None, *samples.images.shape[1:]]), tf.float32),
+            "boxes": tf.ensure_shape(boxes, [None, most, 4]),
+            "classes": tf.ensure_shape(classes, [None, most]),
+            "areas": tf.ensure_shape(areas, [None, 4]),
+        }
+
+    return gather

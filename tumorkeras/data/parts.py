@@ -1,0 +1,170 @@
+"""Which part each sample of a spec is in: given by the data, listed in files, or drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from tumorkeras.data.catalog import Catalog
+from tumorkeras.data.similarity import near_duplicates, thumbnail
+from tumorkeras.data.splits import PARTS, assign_parts
+from tumorkeras.data.tracks import shortened
+from tumorkeras.errors import DataError
+from tumorkeras.spec import DataSpec
+
+
+def with_parts(catalog: Catalog) -> Catalog:
+    """The catalog with the part that each sample is in, as training will have it, in ``split``.
+
+    Where the spec keeps near-duplicates together, their groups are joined in ``group``. Samples without a class
+    have no part.
+
+    Raises
+    ------
+    DataError
+        As :func:`parts_of`.
+    """
+    assert catalog.spec is not None
+    table, spec = catalog.table, catalog.spec
+    if spec.splits.duplicates == "together":
+        table = table.assign(group=joined_groups(table["group"], (catalog.read(k).array for k in range(len(table)))))
+    known = table["class_name"].notna().to_numpy()
+    usable = table[known]
+    strata = usable["class_name"] if catalog.boxes is None else common_contents(usable["class_name"])
+    names = catalog.classes if set(strata) <= set(catalog.classes) else tuple(sorted(set(strata)))
+    usable = usable.assign(class_id=strata.map({name: k for k, name in enumerate(names)}).astype("int64"))
+    parts = np.full(len(table), None, dtype=object)
+    parts[known] = parts_of(spec, usable, names)
+    return replace(catalog, table=table.assign(split=parts))
+
+
+def common_contents(contents: pd.Series, least: int = 10) -> pd.Series:
+    """What is in each image, where fewer than ``least`` images hold the same put together as "other".
+
+    Images with several objects hold rare mixtures, which no split can divide in proportion.
+
+    Examples
+    --------
+    >>> common_contents(pd.Series(["a", "a", "a", "a + b", "b"]), least=2).tolist()
+    ['a', 'a', 'a', 'other', 'other']
+    >>> common_contents(pd.Series(["a", "a", "b"]), least=2).tolist()
+    ['a', 'a', 'a']
+    """
+    counts = contents.value_counts()
+    rare = counts.index[counts < least]
+    merged = contents.where(~contents.isin(rare), "other")
+    alone = 0 < (merged == "other").sum() < least
+    return merged.where(merged != "other", counts.index[0]) if alone else merged
+
+
+def joined_groups(groups: pd.Series, arrays: Iterable[np.ndarray]) -> np.ndarray:
+    """Groups in which near-duplicate images or volumes are together; where there were none, each image is its own.
+
+    Parameters
+    ----------
+    groups : pandas.Series
+        Group of each sample; all missing where there is none.
+    arrays : iterable of ndarray
+        The samples, as :func:`tumorkeras.read` gives them; each is looked at once.
+    """
+    thumbnails = np.stack([thumbnail(array) for array in arrays])
+    pairs = near_duplicates(thumbnails)[["first", "second"]].to_numpy()
+    alike = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(groups),) * 2)
+    if groups.notna().all():
+        codes, _ = pd.factorize(groups)
+        firsts = pd.Series(range(len(groups))).groupby(codes).transform("min").to_numpy()
+        alike = alike + coo_matrix((np.ones(len(groups)), (np.arange(len(groups)), firsts)), shape=alike.shape)
+    _, numbers = connected_components(alike, directed=False)
+    return np.array([f"group {number + 1}" for number in numbers], dtype=object)
+
+
+def parts_of(spec: DataSpec, table: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
+    """The part ("train", "val" or "test") of each row of a table with ``id``, ``class_id``, ``group``, ``given_split``.
+
+    Parts come from the files that the spec names, else from the data, else they are drawn, stratified by class and
+    with groups kept whole. What the data leave open (mostly "val") is drawn from their training part.
+
+    Raises
+    ------
+    DataError
+        If the spec names parts that the data do not have, a group is in two parts, or a part cannot be drawn.
+    """
+    parts = _chosen(spec, table, classes)
+    _check_groups_whole(table["group"], parts)
+    return parts
+
+
+def _chosen(spec: DataSpec, table: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
+    if spec.splits.files is not None:
+        return _listed(spec, table)
+    labels = table["class_id"].to_numpy()
+    groups = None if table["group"].isna().any() else table["group"].to_numpy()
+    shares = spec.splits.fractions.model_dump()
+    found = sorted(set(table["given_split"].dropna())) if "given_split" in table else []
+    # Mixing the data's own parts anew is a leak where their makers parted patients: it must be asked for.
+    given = spec.splits.given or {name: name for name in found if name in PARTS}
+    if not given:
+        return assign_parts(labels, shares, groups, spec.splits.seed, classes)
+    faults = [f"says nothing of the data's part {name!r}" for name in found if name not in given]
+    faults += [f"names the part {name!r}, but the data have {', '.join(found)}" for name in given if name not in found]
+    if faults:
+        raise DataError("splits.given", faults)
+    if (absent := table["given_split"].isna()).any():
+        lost = [f"{name} is in none of the data's parts {', '.join(found)}" for name in table.loc[absent, "id"]]
+        raise DataError("splits.given", shortened(lost))
+    parts = table["given_split"].map(given).to_numpy(dtype=object)
+    # What the data leave open (mostly "val") is cut out of their training part, where they have one.
+    train = np.flatnonzero(parts == "train")
+    if not train.size:
+        return parts
+    open_shares = {name: share for name, share in shares.items() if name == "train" or name not in parts}
+    total = sum(open_shares.values())
+    inner = None if groups is None else groups[train]
+    scaled = {name: share / total for name, share in open_shares.items()}
+    parts[train] = assign_parts(labels[train], scaled, inner, spec.splits.seed, classes)
+    return parts
+
+
+def _check_groups_whole(groups: pd.Series, parts: np.ndarray) -> None:
+    """Refuse parts, given by the user, that share a group; its name may be a patient's and is not told."""
+    if groups.isna().any():
+        return
+    found = pd.Series(parts, dtype=object).groupby(groups.to_numpy()).unique()
+    shared = found[found.str.len() > 1]
+    if len(shared):
+        pairs = sorted({" and ".join(sorted(names)) for names in shared})
+        fault = f"{len(shared)} of {len(found)} groups are in more than one part ({'; '.join(pairs)})"
+        raise DataError("splits", [f"{fault}; give other parts, or leave the group out"])
+
+
+def _listed(spec: DataSpec, table: pd.DataFrame) -> np.ndarray:
+    assert spec.splits.files is not None
+    given = {name: spec.resolve(path) for name, path in spec.splits.files if path is not None}
+    listed, faults = {}, []
+    for name, path in given.items():
+        if not path.is_file():
+            faults.append(f"{name}: {path}: there is no such file")
+            continue
+        try:
+            listed[name] = path.read_text(encoding="utf-8-sig").split("\n")
+        except UnicodeDecodeError as error:
+            faults.append(f"{name}: {path}: is no UTF-8 text: {error}")
+    if faults:
+        raise DataError("splits.files", faults)
+    part_of: dict[str, str] = {}
+    known = set(table["id"])
+    for name, lines in listed.items():
+        for sample in filter(None, map(str.strip, lines)):
+            if sample not in known:
+                faults.append(f"{given[name]}: no sample is called {sample!r}")
+            elif part_of.setdefault(sample, name) != name:
+                faults.append(f"{sample!r} is in {part_of[sample]} and in {name}")
+    faults += [f"{sample!r} is in no part" for sample in table["id"] if sample not in part_of]
+    if faults:
+        raise DataError("splits.files", shortened(faults))
+    return table["id"].map(part_of).to_numpy(dtype=object)

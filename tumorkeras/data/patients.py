@@ -1,0 +1,46 @@
+"""Which DICOM files are of one patient, without saying who it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from tumorkeras.errors import MissingExtraError
+
+PATIENT = "patient"
+
+
+def patient_numbers(paths: Iterable[str]) -> pd.Series:
+    """A number for each patient, in the order of the files; missing where a file names none.
+
+    Only the PatientID is read, and it does not leave this function.
+
+    Parameters
+    ----------
+    paths : iterable of str
+        DICOM files, or folders with one series each.
+
+    Returns
+    -------
+    pandas.Series
+        Text such as "patient 1".
+    """
+    ids = pd.Series([_patient_id(Path(path)) for path in paths], dtype=object)
+    codes, _ = pd.factorize(ids)
+    return pd.Series([f"{PATIENT} {code + 1}" if code >= 0 else None for code in codes], dtype=object)
+
+
+def _patient_id(path: Path) -> str | None:
+    try:
+        import pydicom
+    except ImportError:
+        raise MissingExtraError("pydicom", "medical") from None
+    if path.is_dir():
+        path = next((file for file in sorted(path.iterdir()) if file.is_file()), path)
+    try:
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["PatientID"])
+    except Exception:  # whatever is wrong with it is said where it is decoded
+        return None
+    return str(header.get("PatientID") or "").strip() or None
