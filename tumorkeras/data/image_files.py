@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tumorkeras.data.names import ENDINGS, ending_of, without_ending
 from tumorkeras.data.readers import format_of
+from tumorkeras.data.readers.dicom import header_value
 from tumorkeras.errors import DataError
 
 IMAGES = {"png", "jpeg", "jpeg2000", "bmp", "webp", "pnm", "tiff", "dicom", "npy"}
@@ -115,14 +116,7 @@ def _format(path: Path, faults: dict[str, list[str]] | None = None, root: Path |
 
 def _has_frames(path: Path) -> bool:
     """Whether a DICOM file is a volume of its own."""
-    import pydicom
-    from pydicom.errors import InvalidDicomError
-
-    try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["NumberOfFrames"], force=False)
-        return int(header.get("NumberOfFrames") or 1) > 1
-    except (InvalidDicomError, OSError, ValueError, EOFError):
-        return False
+    return int(header_value(path, "NumberOfFrames") or 1) > 1
 
 
 class Names:

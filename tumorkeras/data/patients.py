@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tumorkeras.errors import MissingExtraError
+from tumorkeras.data.readers.dicom import header_value
 
 PATIENT = "patient"
 
@@ -33,14 +33,7 @@ def patient_numbers(paths: Iterable[str]) -> pd.Series:
 
 
 def _patient_id(path: Path) -> str | None:
-    try:
-        import pydicom
-    except ImportError:
-        raise MissingExtraError("pydicom", "medical") from None
     if path.is_dir():
         path = next((file for file in sorted(path.iterdir()) if file.is_file()), path)
-    try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["PatientID"])
-    except Exception:  # whatever is wrong with it is said where it is decoded
-        return None
-    return str(header.get("PatientID") or "").strip() or None
+    # Whatever is wrong with the file is said where it is decoded.
+    return str(header_value(path, "PatientID") or "").strip() or None

@@ -9,7 +9,9 @@ from typing import Any
 from tumorkeras.data.readers.dicom_geometry import Stack, frame_stack, pixel_spacing, step_between
 from tumorkeras.data.readers.dicom_pixels import code_of, decode
 from tumorkeras.data.readers.formats import FileFault, Format, Options, Reading, optional, with_notes
-from tumorkeras.data.readers.limits import BYTES_A_PIXEL, SMALL_FILE
+from tumorkeras.data.readers.limits import BYTES_A_PIXEL, MOST_PIXELS, SMALL_FILE
+from tumorkeras.data.readers.quiet import quiet
+from tumorkeras.errors import MissingExtraError
 
 PREAMBLE, MARK = 128, b"DICM"
 META_ROOM = 2**16
@@ -81,6 +83,23 @@ def open_dataset(path: Path, max_pixels: int, *, header_only: bool = False, tags
     if not marked and len(dataset) < 3:
         raise FileFault("is named like DICOM, but its content is something else")
     return dataset
+
+
+def header_value(path: Path, tag: str) -> Any:
+    """The value of one tag, without reading pixels; None where the file has none or cannot be read.
+
+    Raises
+    ------
+    MissingExtraError
+        If pydicom is not installed.
+    """
+    try:
+        with quiet():
+            return open_dataset(path, MOST_PIXELS, header_only=True, tags=[tag]).get(tag)
+    except MissingExtraError:
+        raise
+    except Exception:  # decoders of damaged files raise what they please; `read` says what is wrong
+        return None
 
 
 def _check_deflated(path: Path, max_pixels: int) -> None:

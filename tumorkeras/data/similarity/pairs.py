@@ -25,7 +25,8 @@ ALL_PAIRS = 64  # equal thumbnails up to which every pair is listed; of more, th
 
 # What was done to a copy is told only where the copy is good, and no more than a thumbnail shows.
 TOLD = 0.97  # similarity from which on it is told
-MOVED = 0.02  # by which alignment must make the fit better where a copy is called cropped
+CROPPED = 0.9  # similarity of the common window, which interpolation blurs, and
+MOVED = 0.05  # by how much it must be above that of the whole where a copy is called cropped
 SAME_GAIN, SAME_OFFSET = 0.05, 4.0  # departure from 1, and grey levels, that rounding and compression explain
 
 
@@ -119,7 +120,7 @@ def _changes(thumbnails: np.ndarray, pairs: pd.DataFrame) -> np.ndarray:
     first, second, flip = (pairs[name].to_numpy() for name in ("first", "second", "flip"))
     change = np.full(len(pairs), "similar", dtype=object)
     plain, aligned = pairs["plain"].to_numpy(), pairs["aligned"].to_numpy()
-    change[(aligned >= TOLD) & (aligned > plain + MOVED)] = "cropped"
+    change[(aligned >= CROPPED) & (aligned > plain + MOVED)] = "cropped"
     one, other = (
         values.reshape(-1, SIDE * SIDE).astype("float64") for values in (thumbnails[first], thumbnails[second])
     )

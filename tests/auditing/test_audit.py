@@ -1,0 +1,289 @@
+"""The whole audit: all checks at once, none ends the others, and nobody's name comes out of it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from auditing.samples import by_code, detection_spec, picture, spec_of, write, write_boxes, write_classes
+
+from tumorkeras.auditing import AuditReport, audit, feature_tables, from_spec
+from tumorkeras.errors import DataError, SpecError
+
+CHECKS = ["faults", "duplicates", "leaks", "shortcuts", "batch_effects", "fingerprint"]
+SMALL = {"few_examples", "small_part", "class_missing_in_part"}
+SECRET = "Doe^Jane"
+
+
+def run(source, **options):
+    return audit(source, progress_bar=False, **options)
+
+
+def faults(report):
+    return {code: files for code, files in by_code(report.findings).items() if code not in SMALL}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Nine pictures a class: too few for probes, which other tests make."""
+    return write_classes(tmp_path, each=9)
+
+
+@pytest.fixture
+def without_probes(monkeypatch):
+    """Batch effects have tests of their own, and take seconds."""
+    monkeypatch.setattr(from_spec, "catalog_batch_effects", lambda *_: [])
+    monkeypatch.setattr(feature_tables, "batch_effect_findings", lambda *_, **__: [])
+
+
+def test_clean_images(folder):
+    report = run(spec_of(folder))
+    assert report.ok
+    assert faults(report) == {}
+    assert by_code(report.findings, "leaks") == by_code(report.findings, "duplicates") == {}
+    assert set(report.seconds) == set(CHECKS)
+    assert report.counts["classes"] == {"benign": 9, "malignant": 9}
+    assert (report.counts["images"], report.counts["readable"], sum(report.counts["parts"].values())) == (18, 18, 18)
+    assert (report.fingerprint["samples"], report.name) == (18, "scans")
+    assert report.plan.input_size
+    json.loads(report.to_json())
+
+
+def test_all_faults_at_once(tmp_path):
+    lines = ("000.png,benign,30,30,30,40", "001.png,malignant,60,5,70,15", "gone.png,benign,1,1,5,5")
+    write_boxes(tmp_path, images=9, extra=lines)
+    (tmp_path / "images" / "002.png").write_bytes(b"")
+    (tmp_path / "images" / "003.png").write_text("no picture")
+    write(tmp_path / "images" / "extra.png", np.full((48, 48), 7, "uint8"))
+    report = run(detection_spec(tmp_path))
+    assert not report.ok
+    assert faults(report) == {
+        "annotation_without_file": ("gone.png",), "box_no_area": ("000.png",), "box_outside": ("001.png",),
+        "constant": ("extra.png",), "empty": ("002.png",), "unlabelled": ("extra.png",), "unreadable": ("003.png",),
+    }  # fmt: skip
+    assert (report.counts["readable"], report.counts["boxes"]) == (17, 20)
+    assert set(report.pictures) == {"constant", "unlabelled"}
+
+
+def test_copies_are_found_and_seen(folder):
+    copy = picture(3)  # of benign/003.png
+    write(folder / "images" / "malignant" / "copy.png", copy)
+    report = run(spec_of(folder))
+    found = [finding for finding in report.findings if finding.check == "duplicates"]
+    assert any({"benign/003.png", "malignant/copy.png"} <= set(finding.files) for finding in found)
+    assert set(report.pictures) == {finding.code for finding in found if finding.files}
+
+
+def test_a_check_that_fails_is_a_finding_and_stops_nothing(folder, monkeypatch):
+    def fails(*_):
+        raise RuntimeError(SECRET)
+
+    monkeypatch.setattr(from_spec, "leak_findings", fails)
+    monkeypatch.setattr(from_spec, "propose_plan", fails)
+    report = run(spec_of(folder))
+    failed = [finding for finding in report.findings if finding.code == "check_failed"]
+    assert [finding.check for finding in failed] == ["fingerprint", "leaks"]
+    assert failed[1].title == "the check for leaks could not be made: RuntimeError"
+    assert SECRET not in report.to_json()
+    assert set(report.seconds) == set(CHECKS)
+    assert report.plan is None
+
+
+# ------------------------------------------------------------------------------------- specs that cannot be followed
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    report = run(spec_of(tmp_path))
+    (found,) = report.findings
+    assert (found.code, found.severity) == ("source_unreadable", "error")
+    assert "there is no such folder" in found.title
+    assert (report.fingerprint, report.plan, report.seconds) == (None, None, {})
+
+
+def test_a_group_column_that_is_not_there_hides_nothing(folder):
+    (folder / "images" / "benign" / "text.png").write_text("no picture")
+    report = run(spec_of(folder, splits={"group": "exam"}))
+    assert set(faults(report)) == {"source_unreadable", "unreadable"}
+    assert "splits.group: the samples have no column 'exam'" in report.findings[0].title
+
+
+def test_many_faults_of_a_source_are_all_told(folder):
+    report = run(spec_of(folder, splits={"group": "patient"}))  # PNGs name none
+    listed = [finding for finding in report.findings if finding.code == "source_unreadable"]
+    assert [finding.title for finding in listed[:2]] == [
+        "splits.group: benign/000.png has no patient",
+        "splits.group: benign/001.png has no patient",
+    ]
+    assert (len(listed), listed[-1].title) == (6, "6 more faults of the source")
+    assert "and 8 more" in report.to_html()
+
+
+@pytest.mark.usefixtures("without_probes")
+def test_given_parts_that_tear_a_group(folder):
+    lines = ["image,patient,part"]
+    for k in range(9):
+        lines += [f"benign/{k:03}.png,b{k // 2},{'train' if k < 5 else 'test'}"]
+        lines += [f"malignant/{k:03}.png,{SECRET if k < 2 else k},{'test' if k < 6 else 'train'}"]
+    (folder / "images.csv").write_text("\n".join(lines))
+    table = {"path": "images.csv", "image_column": "image", "split_column": "part"}
+    spec = spec_of(folder, {"kind": "image_folder", "path": "images", "table": table}, splits={"group": "patient"})
+    report = run(spec)
+    (impossible,) = [finding for finding in report.findings if finding.code == "parts_impossible"]
+    assert "1 of 13 groups are in more than one part (test and train)" in impossible.title
+    assert by_code(report.findings, "leaks") == {"group_across_split": ("benign/004.png", "benign/005.png")}
+    assert report.counts["parts"] == {"test": 10, "train": 8}
+    assert SECRET not in report.to_json() + report.to_html() + str(report)
+
+
+@pytest.mark.usefixtures("without_probes")
+def test_listed_parts_that_tear_a_group(folder):
+    names = [f"{kind}/{k:03}.png" for kind in ("benign", "malignant") for k in range(9)]
+    (folder / "train.txt").write_text("\n".join(names[::2]))
+    (folder / "test.txt").write_text("\n".join(names[1::2]))
+    rows = "\n".join(f"{name},{k // 3}" for k, name in enumerate(names))
+    (folder / "images.csv").write_text("image,exam\n" + rows)
+    source = {"kind": "image_folder", "path": "images", "table": {"path": "images.csv"}}
+    files = {"train": "train.txt", "test": "test.txt"}
+    report = run(spec_of(folder, source, splits={"group": "exam", "files": files}))
+    assert set(by_code(report.findings, "leaks")) == {"group_across_split"}
+    assert len(by_code(report.findings, "leaks")["group_across_split"]) == 18
+
+
+def test_parts_that_cannot_be_made(folder):
+    report = run(spec_of(folder, splits={"given": {"training": "train"}}))
+    (found,) = [finding for finding in report.findings if finding.code == "parts_impossible"]
+    assert "splits.given" in found.title
+    assert (report.counts["images"], report.counts["parts"]) == (18, {})
+
+
+def test_a_spec_that_is_no_spec(tmp_path):
+    (tmp_path / "spec.yaml").write_text("name: x\nsource: 3\n")
+    with pytest.raises(SpecError):
+        run(tmp_path / "spec.yaml")
+
+
+def test_a_spec_by_its_file(folder):
+    spec = spec_of(folder)
+    (folder / "data_spec.yaml").write_text(spec.to_yaml())
+    assert run(folder / "data_spec.yaml").counts == run(spec).counts
+
+
+def test_columns_belong_to_tables(folder):
+    with pytest.raises(DataError, match="label: goes with a table of features"):
+        run(spec_of(folder), label="class", group="patient")
+
+
+# ----------------------------------------------------------------------------------------------------- other kinds
+
+
+def test_simulated_tracks(tmp_path):
+    source = {"kind": "simulation", "samples_per_class": 9, "frames": 16, "motions": ["random_walk", "levy_flight"]}
+    report = run(spec_of(tmp_path, source, input={"shape": [16, 24, 24, 1]}))
+    assert faults(report) == {}
+    assert (report.counts["tracks"], report.pictures, report.plan) == (18, {}, None)
+
+
+def test_volumes(tmp_path):
+    volumes = np.random.default_rng(0).integers(1, 250, (18, 8, 8, 8), dtype="uint8")
+    volumes[4] = 9
+    np.savez(tmp_path / "v.npz", train_images=volumes, train_labels=np.arange(18) % 2)
+    report = run(spec_of(tmp_path, {"kind": "npz", "path": "v.npz"}, input={"shape": [8, 8, 8, 1]}))
+    assert faults(report) == {"constant": ("train/4",)}
+
+
+def test_no_patient_in_the_report(tmp_path):
+    dicom = pytest.importorskip("pydicom")
+    uid = dicom.uid
+    for k in range(20):
+        meta = dicom.dataset.FileMetaDataset()
+        meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+        meta.MediaStorageSOPClassUID = uid.SecondaryCaptureImageStorage
+        meta.MediaStorageSOPInstanceUID = uid.generate_uid(entropy_srcs=[str(k)])
+        path = tmp_path / "images" / ("a", "b")[k % 2] / f"{k}.dcm"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data = dicom.dataset.FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+        data.PatientName, data.PatientID, data.PatientBirthDate = SECRET, f"ID-{k // 4}-77", "19500102"
+        data.Rows = data.Columns = 48
+        data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+        data.BitsAllocated = data.BitsStored = 8
+        data.HighBit, data.PixelRepresentation = 7, 0
+        data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+        if k != 5:  # one file has no pixels
+            data.PixelData = picture(k).tobytes()
+        data.save_as(path)
+    report = run(spec_of(tmp_path))
+    assert faults(report) == {"unreadable": ("b/5.dcm",)}
+    assert "group_not_named" in by_code(report.findings, "leaks")
+    said = report.to_json() + report.to_html() + str(report)
+    for secret in ("Doe", "Jane", "ID-", "-77", "19500102"):
+        assert secret not in said
+
+
+# ------------------------------------------------------------------------------------------------- tables of features
+
+
+def features(n=40, seed=0):
+    generator = np.random.default_rng(seed)
+    kinds = np.repeat(["wild", "mutant"], n)
+    return pd.DataFrame({"class": kinds, "speed": generator.normal(size=2 * n), "turn": generator.normal(size=2 * n)})
+
+
+def test_a_clean_table():
+    report = run(features(), label="class")
+    assert (report.ok, faults(report), report.counts) == (True, {}, {"rows": 80, "columns": 3})
+    assert list(report.seconds) == ["faults", "leaks", "shortcuts"]
+
+
+def test_faults_of_a_table():
+    table = features()
+    table.loc[3, "speed"] = np.nan
+    table.loc[[5, 6], "turn"] = [np.inf, -np.inf]
+    table.loc[79, ["speed", "turn"]] = table.loc[0, ["speed", "turn"]]
+    table.loc[7, "class"] = None
+    table = table.assign(device="A")
+    report = run(table, label="class")
+    assert faults(report) == {
+        "class_missing": ("row 8",), "constant": (), "missing_values": ("row 4",), "not_finite": ("row 6", "row 7"),
+        "same_content": ("row 1", "row 80"),
+    }  # fmt: skip
+    copies = next(finding for finding in report.findings if finding.code == "same_content")
+    assert (copies.severity, copies.figures) == ("error", {"crossing": {"classes": 1, "parts": 0}})
+
+
+@pytest.mark.usefixtures("without_probes")
+def test_leaks_of_a_table():
+    table = features().assign(experiment=np.arange(80) // 8, split=["train"] * 36 + ["test"] * 44)
+    (unnamed,) = [finding for finding in run(table, label="class").findings if finding.check == "leaks"]
+    assert (unnamed.code, unnamed.severity, unnamed.figures["column"]) == ("group_not_named", "warning", "experiment")
+    report = run(table, label="class", group="experiment")
+    assert by_code(report.findings, "leaks") == {"group_across_split": tuple(f"row {k}" for k in range(33, 41))}
+    assert "batch_effects" in report.seconds
+
+
+def test_a_table_in_a_file_and_without_label(tmp_path):
+    features(5).to_csv(tmp_path / "cells.csv", index=False)
+    report = run(tmp_path / "cells.csv")
+    assert (report.name, report.counts, list(report.seconds)) == (
+        "cells",
+        {"rows": 10, "columns": 3},
+        ["faults", "leaks"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "words"),
+    [
+        (features(5), {"label": "kind"}, "label: there is no column 'kind'"),
+        (features(5), {"group": "day"}, "group: there is no column 'day'"),
+        (features(5).head(0), {"label": "class"}, "has no row"),
+    ],
+)
+def test_tables_that_cannot_be_audited(table, options, words):
+    with pytest.raises(DataError, match=words):
+        run(table, **options)
+
+
+def test_the_report_is_of_the_public_type(folder):
+    assert isinstance(run(spec_of(folder)), AuditReport)

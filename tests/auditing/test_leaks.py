@@ -1,0 +1,150 @@
+"""Leaks: groups on both sides of a split, groups that nobody named, and no name of a group in any of it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from auditing.samples import picture, spec_of, write
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tumorkeras.auditing.leaks import candidates, group_leaks, leak_findings
+from tumorkeras.data.catalog import Catalog
+
+SECRET = "Doe^Jane"
+
+
+def catalog(groups=None, parts=None, spec=None, **columns):
+    n = len(parts)
+    table = pd.DataFrame({"id": [f"{k}.png" for k in range(n)], "path": "", "class_name": "a", "group": groups})
+    table = table.assign(given_split=None, split=parts, **columns)
+    return Catalog(table, None, ("a",), "images", (), spec, lambda row: None)
+
+
+def test_groups_that_are_whole_are_no_leak():
+    assert leak_findings(catalog(list("aabbcc"), ["train"] * 4 + ["test"] * 2)) == []
+
+
+def test_a_group_on_both_sides():
+    groups = [SECRET, SECRET, SECRET, "b", "b", "c", "c"]
+    parts = ["train", "val", "test", "train", "train", "test", "train"]
+    (found,) = leak_findings(catalog(groups, parts))
+    assert (found.code, found.severity, found.check) == ("group_across_split", "error", "leaks")
+    assert found.files == ("0.png", "1.png", "2.png", "5.png", "6.png")
+    assert found.title == (
+        "2 of 3 groups (column 'group') in more than one part: "
+        "1 in train and val, 2 in train and test, 1 in val and test"
+    )
+    assert found.figures == {
+        "groups": 2, "of": 3, "pairs": {"train and val": 1, "train and test": 2, "val and test": 1}
+    }  # fmt: skip
+    assert SECRET not in json.dumps(found.to_dict())
+
+
+def test_samples_without_a_part_leak_nowhere():
+    assert leak_findings(catalog(list("aabb"), ["train", None, "test", None])) == []
+
+
+def test_a_group_a_sample_keeps_nothing_together():
+    (found,) = leak_findings(catalog(list("abcd"), ["train"] * 2 + ["test"] * 2))
+    assert (found.code, found.severity) == ("single_groups", "warning")
+
+
+def test_a_column_that_looks_like_a_group_is_named():
+    exams = [SECRET, SECRET, "b", "b"]
+    (found,) = leak_findings(catalog(parts=["train", "train", "test", "test"], exam_id=exams, age=[60, 60, 50, 50]))
+    assert (found.code, found.severity, found.files) == ("group_not_named", "note", ())
+    assert found.mend.startswith("Set splits.group: exam_id")
+    (found,) = leak_findings(catalog(parts=["train", "test", "test", "test"], exam_id=exams))
+    assert (found.severity, found.files) == ("warning", ("0.png", "1.png"))
+    assert "1 value in more than one part: 1 in train and test" in found.title
+    assert SECRET not in json.dumps(found.to_dict())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "exam_id",
+        "patient",
+        "PatientID",
+        "patient-id",
+        "case",
+        "subject",
+        "experiment",
+        "dup_group",
+        "StudyUID",
+        "mouse",
+    ],
+)
+def test_names_of_groups(name):
+    assert candidates(pd.DataFrame({name: ["a", "a", "b"]})) == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("age", [1, 1, 2]),
+        ("showcase", ["a", "a", "b"]),
+        ("patient", ["a", "b", "c"]),  # each comes once
+        ("patient", ["a", "a", "a"]),  # nothing to keep apart
+        ("dup_group_mixed", [0, 0, 1]),  # yes or no
+        ("group_share", [0.5, 0.5, 0.25, 0.75]),
+        ("patient", [None, None, None]),
+        ("group", ["a", "a", "b"]),  # the column of the spec itself
+    ],
+)
+def test_what_is_no_group(name, values):
+    assert candidates(pd.DataFrame({name: values})) == []
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["train", "val", "test", None])), max_size=30))
+def test_exactly_the_samples_of_torn_groups_are_named(rows):
+    groups = pd.Series([group for group, _ in rows], dtype=object)
+    parts = pd.Series([part for _, part in rows], dtype=object)
+    ids = pd.Series([str(k) for k in range(len(rows))], dtype=object)
+    torn = {g for g in groups if len({part for group, part in rows if group == g and part}) > 1}
+    named = {name for found in group_leaks(groups, parts, ids, "g") for name in found.files}
+    assert named == {name for name, group in zip(ids, groups, strict=True) if group in torn}
+
+
+def test_parts_that_are_drawn_never_tear_a_group(tmp_path):
+    from auditing.samples import catalog_and_facts
+
+    lines = ["image,class,patient"]
+    for k in range(40):
+        write(tmp_path / "images" / f"{k}.png", picture(k, 8, 8))
+        lines.append(f"{k}.png,{'ab'[k // 4 % 2]},{SECRET if k < 4 else k // 4}")
+    (tmp_path / "images.csv").write_text("\n".join(lines))
+    table = {"path": "images.csv", "image_column": "image", "class_column": "class"}
+    source = {"kind": "image_folder", "path": "images", "levels": "none", "table": table}
+    torn, _ = catalog_and_facts(spec_of(tmp_path, source))
+    (found,) = leak_findings(torn)
+    assert (found.code, found.severity) == ("group_not_named", "warning")
+    kept, _ = catalog_and_facts(spec_of(tmp_path, source, splits={"group": "patient"}))
+    assert leak_findings(kept) == []
+
+
+def test_patients_of_dicom_files(tmp_path):
+    dicom = pytest.importorskip("pydicom")
+    names = []
+    for k, patient in enumerate([SECRET, SECRET, "P2", "P3"]):
+        meta = dicom.dataset.FileMetaDataset()
+        meta.TransferSyntaxUID = dicom.uid.ExplicitVRLittleEndian
+        meta.MediaStorageSOPClassUID = dicom.uid.SecondaryCaptureImageStorage
+        meta.MediaStorageSOPInstanceUID = dicom.uid.generate_uid(entropy_srcs=[str(k)])
+        data = dicom.dataset.FileDataset(str(tmp_path / f"{k}.dcm"), {}, file_meta=meta, preamble=b"\0" * 128)
+        data.PatientID = patient
+        data.save_as(tmp_path / f"{k}.dcm")
+        names.append(str(tmp_path / f"{k}.dcm"))
+    (found,) = leak_findings(catalog(parts=["train", "test", "test", "test"], path=names))
+    assert (found.code, found.severity, found.files) == ("group_not_named", "error", ("0.png", "1.png"))
+    assert "Set splits.group: patient" in found.mend
+    assert SECRET not in json.dumps(found.to_dict())
+    assert leak_findings(catalog(parts=["train"] * 2, path=[names[0], names[2]])) == []
+
+
+def test_an_empty_catalog():
+    assert leak_findings(catalog(np.array([], object), [])) == []

@@ -1,0 +1,155 @@
+"""The audit of the data that a spec names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tumorkeras.auditing.batch_effects import catalog_batch_effects
+from tumorkeras.auditing.checks import Checks
+from tumorkeras.auditing.contact_sheet import pictures_of
+from tumorkeras.auditing.duplicates import duplicate_findings
+from tumorkeras.auditing.facts import Facts, collect_facts
+from tumorkeras.auditing.faults import fault_findings
+from tumorkeras.auditing.findings import Finding, counted, fault
+from tumorkeras.auditing.fingerprint import fingerprint, fingerprint_findings
+from tumorkeras.auditing.leaks import leak_findings
+from tumorkeras.auditing.plan import Plan, propose_plan
+from tumorkeras.auditing.report import AuditReport
+from tumorkeras.auditing.shortcuts import shortcut_findings
+from tumorkeras.data.catalog import Catalog, catalog_of
+from tumorkeras.data.parts import with_parts
+from tumorkeras.data.similarity import near_duplicates
+from tumorkeras.errors import DataError, MissingExtraError
+from tumorkeras.progress import progress_bar as bar_of
+from tumorkeras.spec import DataSpec
+
+FAULTS_SHOWN = 5  # of a source that cannot be read, each as a finding; more come in one
+UNREADABLE = "Nothing can be trained on it, and nothing else is known of it."
+
+
+def audit_spec(spec: DataSpec, *, progress_bar: bool = True) -> AuditReport:
+    """Audit the samples that a spec names.
+
+    Parameters
+    ----------
+    spec : DataSpec
+        What is audited; a source that cannot be read becomes findings.
+    progress_bar : bool, optional
+        False for no progress bar.
+    """
+    checks = Checks()
+    catalog, findings = _listed(spec)
+    checks.findings += findings
+    if catalog is None:
+        return AuditReport(spec.name, tuple(checks.findings))
+    catalog, findings = _parted(catalog)
+    checks.findings += findings
+    facts = collect_facts(catalog, progress_bar=progress_bar)
+    numbers, plan = _checked(checks, catalog, facts, progress_bar)
+    seen = catalog.kind != "tracks"
+    pictures = pictures_of(checks.findings, catalog.table["id"], facts.thumbnails) if seen else {}
+    counts = _counts(catalog, facts)
+    return AuditReport(spec.name, tuple(checks.findings), counts, numbers, plan, checks.seconds, pictures)
+
+
+def _checked(checks: Checks, catalog: Catalog, facts: Facts, shown: bool) -> tuple[dict[str, Any] | None, Plan | None]:
+    """Make every check; what comes back are the data in numbers and the plan."""
+    numbers = checks.value("fingerprint", lambda: fingerprint(catalog, facts))
+    plan = checks.value("fingerprint", lambda: propose_plan(catalog, facts))
+    steps: dict[str, Callable[[], list[Finding]]] = {
+        "faults": lambda: fault_findings(catalog, facts),
+        "duplicates": lambda: _duplicates(catalog, facts),
+        "leaks": lambda: leak_findings(catalog),
+        "shortcuts": lambda: shortcut_findings(catalog, facts),
+        "batch_effects": lambda: catalog_batch_effects(catalog, facts),
+        "fingerprint": lambda: fingerprint_findings(catalog, facts, plan),
+    }
+    with bar_of(len(steps), "checking", "check", shown=shown) as bar:
+        for name, check in steps.items():
+            checks.run(name, check)
+            bar.update()
+    return numbers, plan
+
+
+def _listed(spec: DataSpec) -> tuple[Catalog | None, list[Finding]]:
+    """The catalog; where only the column of the groups is at fault, without groups."""
+    try:
+        return catalog_of(spec), []
+    except (DataError, MissingExtraError) as error:
+        found = _unreadable(error)
+    if spec.splits.group is None:
+        return None, found
+    try:
+        return catalog_of(_with_splits(spec, group=None)), found
+    except (DataError, MissingExtraError):
+        return None, found
+
+
+def _with_splits(spec: DataSpec, **changes: Any) -> DataSpec:
+    return spec.model_copy(update={"splits": spec.splits.model_copy(update=changes)})
+
+
+def _unreadable(error: DataError | MissingExtraError) -> list[Finding]:
+    """A finding for each fault of a source that cannot be listed."""
+    if isinstance(error, MissingExtraError):
+        return [fault("missing_package", "error", str(error), (), UNREADABLE, "Install the package.")]
+    lines = [f"{error.heading}: {words}" for words in error.faults] or [error.heading]
+    shown, rest = lines[:FAULTS_SHOWN], lines[FAULTS_SHOWN:]
+    mend = "Mend the spec or the file."
+    found = [fault("source_unreadable", "error", line, (), UNREADABLE, mend) for line in shown]
+    if rest:
+        title, listed = f"{counted(len(rest), 'more fault')} of the source", [{"fault": line} for line in rest]
+        found.append(fault("source_unreadable", "error", title, (), UNREADABLE, mend, faults=listed))
+    return found
+
+
+def _parted(catalog: Catalog) -> tuple[Catalog, list[Finding]]:
+    """The catalog with its parts as training will have them; where that fails, with those that are given."""
+    try:
+        return with_parts(catalog), []
+    except DataError as error:
+        title = f"the parts cannot be made: {error}"
+    effect = "Training stops before it begins."
+    found = [
+        fault("parts_impossible", "error", title, (), effect, "Change splits in the spec, or the parts of the data.")
+    ]
+    return replace(catalog, table=catalog.table.assign(split=_given_parts(catalog))), found
+
+
+def _given_parts(catalog: Catalog) -> Any:
+    """The parts that are named by the data or in files, whether or not they keep groups whole."""
+    assert catalog.spec is not None
+    spec, table = catalog.spec, catalog.table
+    if spec.splits.files is None:
+        names = spec.splits.given or {}
+        return table["given_split"].map(lambda name: names.get(name, name)).where(table["given_split"].notna(), None)
+    alone = replace(catalog, table=table.assign(group=None), spec=_with_splits(spec, group=None, duplicates="apart"))
+    try:
+        return with_parts(alone).table["split"]
+    except DataError:
+        return table["split"]
+
+
+def _duplicates(catalog: Catalog, facts: Facts) -> list[Finding]:
+    if catalog.kind == "tracks":  # whose copies the check of faults tells by their positions
+        return []
+    valid = (facts.table["readable"] & ~facts.table["constant"]).to_numpy(dtype=bool)
+    pairs = near_duplicates(facts.thumbnails, valid=valid)
+    table = catalog.table
+    return duplicate_findings(table["id"], pairs, table["split"], table["class_name"])
+
+
+def _counts(catalog: Catalog, facts: Facts) -> dict[str, Any]:
+    table = catalog.table
+    counts: dict[str, Any] = {catalog.kind: len(table), "readable": int(np.sum(facts.table["readable"]))}
+    if catalog.boxes is not None:
+        counts["boxes"] = len(catalog.boxes)
+    if table["group"].notna().any():
+        counts["groups"] = int(table["group"].nunique())
+    counts["classes"] = {str(name): int(count) for name, count in table["class_name"].value_counts().items()}
+    counts["parts"] = {str(name): int(count) for name, count in table["split"].value_counts().items()}
+    return counts

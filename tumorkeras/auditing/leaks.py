@@ -1,0 +1,185 @@
+"""Leaks: the same patient, exam or experiment on both sides of a split."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from tumorkeras.auditing.findings import Finding, counted
+from tumorkeras.data.patients import PATIENT, patient_numbers
+from tumorkeras.data.splits import PARTS
+from tumorkeras.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from tumorkeras.data.catalog import Catalog
+
+# Names of columns that hold what samples have in common: who, which visit, which experiment, which copy.
+GROUP_COLUMN = re.compile(
+    r"(^|_)(patients?|pat|pid|subjects?|persons?|participants?|cases?|donors?|animals?|mouse|mice|exams?|study|studies|"
+    r"visits?|acquisitions?|experiments?|batch|plates?|wells?|slides?|specimens?|groups?|clusters?)(_|$)",
+    re.IGNORECASE,
+)
+DICOM = re.compile(r"\.(dcm|dicom)$", re.IGNORECASE)
+EFFECT = (
+    "What is learnt of one sample helps with its relatives, so that the figures are better than on patients, exams or "
+    "experiments that the network never saw."
+)
+
+
+def leak_findings(catalog: Catalog) -> list[Finding]:
+    """Groups that lie on both sides of a split, and groups that nobody named.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        What the spec names. Groups are those of ``group``; where the spec names none, columns of the source's own table
+        are looked at whose names and values look like groups, and the patient that DICOM files name.
+
+    Returns
+    -------
+    list of Finding
+        They tell counts and files, never the name of a group, which may be a patient's.
+    """
+    table = catalog.table
+    if table["group"].notna().any():
+        named = None if catalog.spec is None else catalog.spec.splits.group
+        return group_leaks(table["group"], table["split"], table["id"], named or "group")
+    return [*unnamed_groups(table), *_patients(table)]
+
+
+def unnamed_groups(table: pd.DataFrame) -> list[Finding]:
+    """Columns that look like groups although nobody named one.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``id``, ``split`` (missing where unknown), and columns of the source's own.
+    """
+    return [_unnamed(name, table) for name in candidates(table)]
+
+
+def candidates(table: pd.DataFrame) -> list[str]:
+    """Columns that look like groups by name, and whose values come more than once, but not all the same.
+
+    Examples
+    --------
+    >>> candidates(pd.DataFrame({"exam_id": ["e1", "e1", "e2"], "patient": ["a", "b", "c"], "age": [3, 3, 4]}))
+    ['exam_id']
+    """
+    own = [name for name in table.columns if name not in ("group", "split", "given_split", "class_name")]
+    words = [name for name in own if GROUP_COLUMN.search(re.sub(r"(?<=[a-z])(?=[A-Z])|[\W_]+", "_", str(name)))]
+    return [name for name in words if not _is_measure(table[name]) and 1 < table[name].nunique() < table[name].count()]
+
+
+def _is_measure(column: pd.Series) -> bool:
+    """Whether a column holds fractions or yes and no, which name nobody."""
+    if column.nunique() <= 2:
+        return set(column.dropna().unique()) <= {0, 1}
+    return bool(pd.api.types.is_float_dtype(column) and (column.dropna() % 1 != 0).any())
+
+
+def group_leaks(groups: pd.Series, parts: pd.Series, ids: pd.Series, name: str) -> list[Finding]:
+    """What is wrong with groups that the user named.
+
+    Parameters
+    ----------
+    groups, parts, ids : pandas.Series, shape (n,)
+        Group, part and id of each sample; groups and parts may be missing.
+    name : str
+        Column that the groups come from.
+
+    Examples
+    --------
+    >>> ids, parts = pd.Series(["a.png", "b.png", "c.png"]), pd.Series(["train", "test", "test"])
+    >>> group_leaks(pd.Series(["p7", "p7", "p8"]), parts, ids, "patient")[0].title
+    "1 of 2 groups (column 'patient') in more than one part: 1 in train and test"
+    """
+    known = groups.dropna()
+    if known.nunique() == len(known):
+        return [
+            Finding(
+                "leaks",
+                "single_groups",
+                "warning",
+                f"column {name!r} names a group for each sample: no two samples share one",
+                effect="It keeps nothing together; a leak that it was to prevent is not prevented.",
+                mend="Name the column of the patient, exam or experiment in splits.group, or none.",
+                figures={"groups": int(known.nunique())},
+            )
+        ]
+    crossing = _crossing(groups, parts)
+    if crossing.empty:
+        return []
+    return [
+        Finding(
+            "leaks",
+            "group_across_split",
+            "error",
+            f"{len(crossing):,} of {known.nunique():,} groups (column {name!r}) in more than one part: "
+            f"{_pairs(crossing)}",
+            tuple(ids[groups.isin(crossing.index)]),
+            EFFECT,
+            "Give other parts that keep groups whole; without splits.given and splits.files they are drawn so.",
+            {"groups": len(crossing), "of": int(known.nunique()), "pairs": _pair_counts(crossing)},
+        )
+    ]
+
+
+def _crossing(groups: pd.Series, parts: pd.Series) -> pd.DataFrame:
+    """The groups that are in more than one part: a row a group, a column a part, true where it is in it."""
+    known = groups.notna() & parts.notna()
+    inside = pd.crosstab(groups[known], parts[known]) > 0
+    return inside[inside.sum(axis=1) > 1]
+
+
+def _pair_counts(crossing: pd.DataFrame) -> dict[str, int]:
+    found = [part for part in PARTS if part in crossing]
+    pairs = {
+        f"{one} and {other}": int((crossing[one] & crossing[other]).sum()) for one, other in combinations(found, 2)
+    }
+    return {pair: count for pair, count in pairs.items() if count}
+
+
+def _pairs(crossing: pd.DataFrame) -> str:
+    return ", ".join(f"{count:,} in {pair}" for pair, count in _pair_counts(crossing).items())
+
+
+def _unnamed(name: str, table: pd.DataFrame) -> Finding:
+    """A column that looks like groups, while the spec names none."""
+    groups = table[name]
+    crossing = _crossing(groups, table["split"])
+    sizes = groups.value_counts()
+    looks = f"column {name!r} looks like a group ({counted(len(sizes), 'value')}, up to {sizes.iloc[0]} samples each)"
+    figures = {"column": name, "values": len(sizes), "largest": int(sizes.iloc[0]), "pairs": _pair_counts(crossing)}
+    mend = f"Set splits.group: {name}, if samples with the same value are of one patient, exam, experiment or copy."
+    if crossing.empty:
+        effect = "The parts at hand keep it whole; folds of a cross-validation would not."
+        return Finding(
+            "leaks", "group_not_named", "note", f"{looks}, but splits.group names none", (), effect, mend, figures
+        )
+    torn = f"{counted(len(crossing), 'value')} in more than one part: {_pairs(crossing)}"
+    title = f"{looks}, but splits.group names none; {torn}"
+    files = tuple(table.loc[groups.isin(crossing.index), "id"])
+    return Finding("leaks", "group_not_named", "warning", title, files, EFFECT, mend, figures)
+
+
+def _patients(table: pd.DataFrame) -> list[Finding]:
+    """The patients that DICOM files name, where the spec says nothing of them."""
+    chosen = table["path"].map(lambda path: bool(DICOM.search(path)) or (path != "" and Path(path).is_dir()))
+    if not chosen.any():
+        return []
+    try:
+        patients = patient_numbers(table.loc[chosen, "path"])
+    except MissingExtraError:
+        return []  # that the files cannot be read is told by the faults
+    patients = patients.set_axis(table.index[chosen]).reindex(table.index)
+    if not 1 < patients.nunique() < patients.count():
+        return []
+    found = _unnamed(PATIENT, table.assign(patient=patients))
+    # A column may only look like a group; the files say who the patient is.
+    return [replace(found, severity="error") if found.severity == "warning" else found]
