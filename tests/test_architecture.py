@@ -23,9 +23,9 @@ TIERS = [
     {"data", "layers", "metrics"},
     {"models"},
     {"training", "features"},
-    {"comparison", "serving"},
+    {"comparison", "serving", "auditing"},
     {"scoring"},
-    {"plots", "report", "workflow", "cli", "__main__"},
+    {"plots", "report", "workflow", "cli", "layout", "__main__"},
 ]
 TIER = {room: tier for tier, rooms in enumerate(TIERS) for room in rooms}
 STRANGERS = [

@@ -17,10 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tumorkeras import plots as plots
+    from tumorkeras.auditing import audit as audit
     from tumorkeras.comparison import compare as compare
+    from tumorkeras.data.annotations import read_annotations as read_annotations
+    from tumorkeras.data.annotations import write_annotations as write_annotations
     from tumorkeras.data.mimic import mimic_motility as mimic_motility
+    from tumorkeras.data.readers import read as read
     from tumorkeras.data.samples import load_samples as load_samples
     from tumorkeras.data.simulate import simulate_motility as simulate_motility
+    from tumorkeras.layout import init as init
     from tumorkeras.models.autoencoder import build_autoencoder as build_autoencoder
     from tumorkeras.models.autoencoder import encoder_of as encoder_of
     from tumorkeras.models.classifier import build_classifier as build_classifier
@@ -40,22 +45,27 @@ if TYPE_CHECKING:
 # function's place (so `compare` lives in comparison.py and `run` in workflow.py).
 _HOMES = {
     "DataSpec": "spec",
+    "audit": "auditing",
     "build_autoencoder": "models.autoencoder",
     "build_classifier": "models.classifier",
     "compare": "comparison",
     "encoder_of": "models.autoencoder",
     "evaluate": "training.from_spec",
     "export": "serving.export",
+    "init": "layout",
     "load": "training",
     "load_samples": "data.samples",
     "mimic_motility": "data.mimic",
     "plots": "plots",
+    "read": "data.readers",
+    "read_annotations": "data.annotations",
     "receptive_field": "models.receptive_field",
     "run": "workflow",
     "score": "scoring.local",
     "simulate_motility": "data.simulate",
     "train": "training.from_spec",
     "verify_export": "serving.verify",
+    "write_annotations": "data.annotations",
 }
 
 __all__ = sorted(_HOMES)

@@ -52,6 +52,45 @@ def run(
 
 
 @app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder with the data.")],
+    output: Annotated[Path, typer.Option(help="The spec to write; a file that is there is kept.")] = Path(
+        "data_spec.yaml"
+    ),
+    as_json: Json = False,
+) -> None:
+    """Look at a folder and write a data_spec.yaml for it, with comments on what was guessed."""
+    from tumorkeras.layout import init as write_spec
+
+    spec = write_spec(folder, output)
+    source, classes = spec.source.kind, ", ".join(spec.classes or []) or "as in the source"
+    _say(f"{output}: {source}, classes {classes}; read its comments", as_json, {"spec": str(output), "source": source})
+
+
+@app.command()
+def audit(
+    spec: Annotated[Path, typer.Argument(metavar="SPEC", help="The data_spec.yaml, or a CSV of features.")],
+    output: Annotated[Path | None, typer.Option(help="File for the report: .html or .json.")] = None,
+    label: Annotated[str | None, typer.Option(help="With a CSV: the column of the class.")] = None,
+    group: Annotated[str | None, typer.Option(help="With a CSV: the column of the experiment or patient.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what is wrong with the data before training; exit status 1 where there are faults."""
+    source: Any = spec if spec.suffix.lower() == ".csv" else _read_spec(spec)
+    from tumorkeras.auditing import audit as audit_data
+
+    report = audit_data(source, label=label, group=group)
+    if output is not None:
+        report.save(output)
+    if sys.stdout.isatty() and not as_json:
+        report.show()
+    else:
+        _say(str(report), as_json, report.to_dict())
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
 def train(
     spec: SpecPath,
     model: Annotated[Literal["autoencoder", "classifier"], typer.Option(help="What to train.")] = "classifier",

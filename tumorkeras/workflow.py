@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from tumorkeras import plots
+from tumorkeras.auditing import AuditReport, audit
 from tumorkeras.comparison import compare, outer_folds
 from tumorkeras.data.agreement import data_hash
 from tumorkeras.data.samples import Samples, load_samples
@@ -40,6 +41,8 @@ class RunResult:
     ----------
     folder : Path
         The output folder, documented in the README.
+    audit : AuditReport
+        What is wrong with the data. Findings do not end the run; data that cannot be read do.
     models : dict of str to TrainedModel
         By kind: "autoencoder", "classifier".
     comparison : pandas.DataFrame or None
@@ -55,6 +58,7 @@ class RunResult:
     """
 
     folder: Path
+    audit: AuditReport
     models: dict[str, TrainedModel]
     comparison: pd.DataFrame | None
     exports: dict[str, Path]
@@ -64,7 +68,7 @@ class RunResult:
 
 
 def run(spec: DataSpec | str | Path, output: str | Path = "out", *, progress_bar: bool = True) -> RunResult:
-    """Train, compare, export, score and report, in this order, all in one folder.
+    """Audit, train, compare, export, score and report, in this order, all in one folder.
 
     Started again after a stop it goes on from where it was: finished models are loaded, a training goes on
     from its last epoch, a comparison from its last fold. Nothing is written before the data could be read.
@@ -94,6 +98,7 @@ def run(spec: DataSpec | str | Path, output: str | Path = "out", *, progress_bar
     samples = clock("data", lambda: load_samples(spec))
     _check_parts(samples)
     _claim(folder, spec, samples)
+    findings = clock("audit", lambda: _audit(spec, folder, progress_bar))
     models = _train_all(spec, samples, folder, clock, progress_bar)
     _write_json(folder / "metrics.json", {kind: trained.card.get("metrics") for kind, trained in models.items()})
     comparison = None
@@ -104,8 +109,10 @@ def run(spec: DataSpec | str | Path, output: str | Path = "out", *, progress_bar
     exports = clock("export", lambda: {kind: _export(trained, folder) for kind, trained in models.items()})
     main = "classifier" if "classifier" in models else "autoencoder"
     predictions = clock("scoring", lambda: _score(exports[main], samples, folder, progress_bar))
-    report = clock("report", lambda: write_report(folder / "report.html", samples, models, comparison, predictions))
-    return RunResult(folder, models, comparison, exports, predictions, report, clock.seconds)
+    report = clock(
+        "report", lambda: write_report(folder / "report.html", samples, models, comparison, predictions, findings)
+    )
+    return RunResult(folder, findings, models, comparison, exports, predictions, report, clock.seconds)
 
 
 class _Clock:
@@ -188,6 +195,13 @@ def _fields(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from _fields(item, f"{path}.{name}" if path else str(name))
     else:
         yield path, value
+
+
+def _audit(spec: DataSpec, folder: Path, progress_bar: bool) -> AuditReport:
+    report = audit(spec, progress_bar=progress_bar)
+    report.save(folder / "audit.json")
+    logger.info("%s", report.summary)
+    return report
 
 
 def _train_all(

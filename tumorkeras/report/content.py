@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from tumorkeras.auditing import AuditReport
 from tumorkeras.data.samples import Samples
 from tumorkeras.training import TrainedModel
 
@@ -23,6 +24,7 @@ class Content:
     models: dict[str, TrainedModel]
     comparison: pd.DataFrame | None
     predictions: pd.DataFrame
+    found: AuditReport | None = None
 
     @property
     def main(self) -> TrainedModel:

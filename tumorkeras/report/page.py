@@ -10,6 +10,7 @@ from string import Template
 
 import pandas as pd
 
+from tumorkeras.auditing import AuditReport
 from tumorkeras.data.samples import Samples
 from tumorkeras.errors import DataError
 from tumorkeras.files import write_whole
@@ -19,6 +20,7 @@ from tumorkeras.training import TrainedModel
 
 SECTIONS = {
     "data": ("Data", sections.data),
+    "audit": ("Audit", sections.audit),
     "learning": ("Learning", sections.learning),
     "reconstruction": ("Reconstruction", sections.reconstruction),
     "classification": ("Classification", sections.classification),
@@ -36,6 +38,7 @@ def write_report(
     models: Mapping[str, TrainedModel],
     comparison: pd.DataFrame | None,
     predictions: pd.DataFrame,
+    audit: AuditReport | None = None,
 ) -> Path:
     """Write a job as one HTML file that needs neither network nor script.
 
@@ -51,11 +54,13 @@ def write_report(
         From :func:`tumorkeras.compare`.
     predictions : pandas.DataFrame
         From :func:`tumorkeras.score` on a part of ``samples``, with a column ``true_class``.
+    audit : AuditReport, optional
+        From :func:`tumorkeras.audit` on the same data.
 
     Returns
     -------
     Path
-        The file. No id, group or file name of a sample is in it.
+        The file. No group of a sample is in it, and file names only where the audit found fault with them.
 
     Raises
     ------
@@ -67,7 +72,7 @@ def write_report(
     if "true_class" not in predictions:
         raise DataError("report", [f"predictions: no column 'true_class'; found {list(predictions.columns)}"])
     path = Path(path)
-    content = Content(path, samples, dict(models), comparison, predictions)
+    content = Content(path, samples, dict(models), comparison, predictions, audit)
     write_whole(path, _page(content))
     return path
 

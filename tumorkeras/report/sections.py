@@ -17,6 +17,7 @@ COMPARED = {"accuracy": "accuracy", "auc": "AUC", "sensitivity": "sensitivity", 
 COUNTS = ("TP", "TN", "FP", "FN")
 FILES = {
     "report.html": "this page",
+    "audit.json": "what is wrong with the data",
     "metrics.json": "the metrics of the models with their intervals",
     "comparison.csv": "the comparison, one row per method",
     "comparison_folds": "results of single folds, by which a comparison goes on after a stop",
@@ -83,12 +84,19 @@ def _origin_of_samples(content: Content) -> str:
         "simulation": "simulated tracks of moving cells, drawn as volumes",
         "tracks": "tracks of moving cells, drawn as volumes",
         "npz": "volumes",
-        "image_folder": "images",
+        "image_folder": "images" if len(spec.input.shape) == 3 else "volumes",
+        "detection": "images with boxes",
+        "regions": "marked regions of images",
     }
     groups = samples.groups
     kept = "" if groups is None else f" They come from {len(np.unique(groups))} groups; none is in two parts."
     what = f"{len(samples)} {origins[spec.source.kind]} of shape {shape}"
     return f"{what}, in {len(samples.classes)} classes.{kept}"
+
+
+def audit(content: Content) -> list[str]:
+    """What is wrong with the data."""
+    return [] if content.found is None else [content.found.to_html()]
 
 
 def learning(content: Content) -> list[str]:
