@@ -22,7 +22,7 @@ from tumorkeras.auditing.report import AuditReport
 from tumorkeras.auditing.shortcuts import shortcut_findings
 from tumorkeras.data.catalog import Catalog, catalog_of
 from tumorkeras.data.parts import with_parts
-from tumorkeras.data.similarity import near_duplicates
+from tumorkeras.data.similarity import confirmed, near_duplicates
 from tumorkeras.errors import DataError, MissingExtraError
 from tumorkeras.progress import progress_bar as bar_of
 from tumorkeras.spec import DataSpec
@@ -138,7 +138,7 @@ def _duplicates(catalog: Catalog, facts: Facts) -> list[Finding]:
     if catalog.kind == "tracks":  # whose copies the check of faults tells by their positions
         return []
     valid = (facts.table["readable"] & ~facts.table["constant"]).to_numpy(dtype=bool)
-    pairs = near_duplicates(facts.thumbnails, valid=valid)
+    pairs = confirmed(near_duplicates(facts.thumbnails, valid=valid), lambda row: catalog.read(row).array)
     table = catalog.table
     return duplicate_findings(table["id"], pairs, table["split"], table["class_name"])
 

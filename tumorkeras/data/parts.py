@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from tumorkeras.data.catalog import Catalog
-from tumorkeras.data.similarity import near_duplicates, thumbnail
+from tumorkeras.data.similarity import confirmed, duplicate_groups, near_duplicates, thumbnail
 from tumorkeras.data.splits import PARTS, assign_parts
 from tumorkeras.data.tracks import shortened
 from tumorkeras.errors import DataError
@@ -32,7 +30,7 @@ def with_parts(catalog: Catalog) -> Catalog:
     assert catalog.spec is not None
     table, spec = catalog.table, catalog.spec
     if spec.splits.duplicates == "together":
-        table = table.assign(group=joined_groups(table["group"], (catalog.read(k).array for k in range(len(table)))))
+        table = table.assign(group=joined_groups(table["group"], lambda row: catalog.read(row).array))
     known = table["class_name"].notna().to_numpy()
     usable = table[known]
     strata = usable["class_name"] if catalog.boxes is None else common_contents(usable["class_name"])
@@ -62,25 +60,24 @@ def common_contents(contents: pd.Series, least: int = 10) -> pd.Series:
     return merged.where(merged != "other", counts.index[0]) if alone else merged
 
 
-def joined_groups(groups: pd.Series, arrays: Iterable[np.ndarray]) -> np.ndarray:
+def joined_groups(groups: pd.Series, read: Callable[[int], np.ndarray]) -> np.ndarray:
     """Groups in which near-duplicate images or volumes are together; where there were none, each image is its own.
 
     Parameters
     ----------
     groups : pandas.Series
         Group of each sample; all missing where there is none.
-    arrays : iterable of ndarray
-        The samples, as :func:`tumorkeras.read` gives them; each is looked at once.
+    read : callable
+        From the number of a sample to its array, as :func:`tumorkeras.read` gives it.
     """
-    thumbnails = np.stack([thumbnail(array) for array in arrays])
-    pairs = near_duplicates(thumbnails)[["first", "second"]].to_numpy()
-    alike = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(groups),) * 2)
+    thumbnails = np.stack([thumbnail(read(row)) for row in range(len(groups))])
+    pairs = confirmed(near_duplicates(thumbnails)[["first", "second"]], read)
     if groups.notna().all():
         codes, _ = pd.factorize(groups)
-        firsts = pd.Series(range(len(groups))).groupby(codes).transform("min").to_numpy()
-        alike = alike + coo_matrix((np.ones(len(groups)), (np.arange(len(groups)), firsts)), shape=alike.shape)
-    _, numbers = connected_components(alike, directed=False)
-    return np.array([f"group {number + 1}" for number in numbers], dtype=object)
+        firsts = pd.Series(range(len(groups))).groupby(codes).transform("min")
+        kin = pd.DataFrame({"first": firsts, "second": range(len(groups))})
+        pairs = pd.concat([pairs, kin[kin["first"] != kin["second"]]], ignore_index=True)
+    return np.array([f"group {number + 1}" for number in duplicate_groups(len(groups), pairs)], dtype=object)
 
 
 def parts_of(spec: DataSpec, table: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:

@@ -117,7 +117,7 @@ def load_samples(spec: DataSpec) -> Samples:
     table = _with_class_ids(source, classes)
     if "split" not in table:
         if spec.splits.duplicates == "together":
-            table["group"] = joined_groups(table["group"], source.values)
+            table["group"] = joined_groups(table["group"], source.values.__getitem__)
         table["split"] = parts_of(spec, table, classes)
     for note in source.notes:
         logger.info(note)

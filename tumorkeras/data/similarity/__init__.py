@@ -2,5 +2,6 @@
 
 from tumorkeras.data.similarity.pairs import duplicate_groups, near_duplicates
 from tumorkeras.data.similarity.thumbnails import SIDE, thumbnail
+from tumorkeras.data.similarity.volumes import confirmed
 
-__all__ = ["SIDE", "duplicate_groups", "near_duplicates", "thumbnail"]
+__all__ = ["SIDE", "confirmed", "duplicate_groups", "near_duplicates", "thumbnail"]
