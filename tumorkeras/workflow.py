@@ -199,7 +199,9 @@ def _fields(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def _audit(spec: DataSpec, folder: Path, progress_bar: bool) -> AuditReport:
     report = audit(spec, progress_bar=progress_bar)
-    report.save(folder / "audit.json")
+    found = report.to_dict()
+    del found["seconds"]  # a run that is started again leaves the same file
+    _write_json(folder / "audit.json", found)
     logger.info("%s", report.summary)
     return report
 

@@ -98,6 +98,14 @@ def test_a_table_gives_class_part_and_columns(tabled):
     assert catalog.classes == ("benign", "malignant")
 
 
+def test_numbers_in_the_class_column_are_names(tabled):
+    folder, source = tabled
+    (folder / "images.csv").write_text("file,diagnosis,part\n001,1,train\n002,0,val\n003,,val\n")
+    catalog = catalog_of(spec_of(folder, source, classes=["0", "1"]))
+    assert catalog.table["class_name"].tolist()[:2] == ["1", "0"]
+    assert codes(catalog) == {"class_missing": ("003.png",)}
+
+
 def test_rows_without_a_file_and_names_of_several_are_named(tabled):
     folder, source = tabled
     write(folder / "images" / "again" / "001.png")
@@ -196,6 +204,16 @@ def test_regions_are_cut_out_with_a_margin(boxed):
     assert (samples.values[0, 2:8] == 200).all()
     wider = load_samples(spec_of(folder, {"kind": "regions", **source, "margin": 0.5}, (10, 10, 1), splits=GIVEN))
     assert (wider.values[0] == 0).any()
+
+
+def test_masks_beside_the_images_are_no_images(tmp_path):
+    write(tmp_path / "images" / "a.png", (20, 30), 40)
+    mask = np.zeros((20, 30), "uint8")
+    mask[3:9, 2:12] = 255
+    cv2.imwrite(str(tmp_path / "images" / "a_mask.png"), mask)
+    catalog = catalog_of(spec_of(tmp_path, {"kind": "detection", "annotations": "images", "format": "masks"}))
+    assert catalog.table["id"].tolist() == ["a.png"]
+    assert catalog.boxes[["xmin", "ymin", "xmax", "ymax"]].to_numpy().tolist() == [[2, 3, 12, 9]]
 
 
 # -------------------------------------------------------------------------------------------------------- parts

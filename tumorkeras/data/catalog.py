@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tumorkeras.data.annotations import read_annotations
+from tumorkeras.data.annotations.masks import has_suffix
 from tumorkeras.data.image_files import CatalogFault, Names, find_samples
 from tumorkeras.data.patients import PATIENT, patient_numbers
 from tumorkeras.data.readers import Reading, read
@@ -252,7 +253,17 @@ def _joined(table: pd.DataFrame, named: ImageTable, spec: DataSpec) -> tuple[pd.
     columns = {named.class_column: "class_name", named.split_column: "given_split"}
     taken = {name: columns.get(name, name) for name in rows.columns if name in columns or name not in table.columns}
     joined = table.drop(columns=[name for name in taken.values() if name in table.columns])
-    return joined.merge(rows[["id", *taken]].rename(columns=taken), on="id", how="left"), faults
+    rows = rows[["id", *taken]].rename(columns=taken)
+    for name in set(columns.values()) & set(rows.columns):  # 0 and 1 are names here
+        rows[name] = _as_names(rows[name])
+    return joined.merge(rows, on="id", how="left"), faults
+
+
+def _as_names(column: pd.Series) -> pd.Series:
+    """Numbers as text, 1.0 as "1": a column with gaps is read as fractions."""
+    if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
+        column = column.astype("Int64")
+    return column.map(str, na_action="ignore").astype(object).where(column.notna(), None)
 
 
 def _matched(names: pd.Series, ids: pd.Series, absent: str, where: str) -> tuple[np.ndarray, list[CatalogFault]]:
@@ -280,7 +291,7 @@ def _(source: DetectionSource, spec: DataSpec) -> Catalog:
     table, faults = _files(folder, volumes=False)
     place = spec.resolve(source.annotations)
     boxes = read_annotations(place, format=source.format, images=folder, classes=spec.classes, columns=source.columns)
-    table = _without_masks(table, place)
+    table = _without_masks(table, place, source.format)
     boxes, more = _placed(boxes, table, place.name)
     faults += more
     listed = set(boxes["image"])
@@ -301,10 +312,12 @@ def _(source: DetectionSource, spec: DataSpec) -> Catalog:
     return Catalog(_ordered(table), boxes, classes, "images", tuple(faults), spec, _of(table))
 
 
-def _without_masks(table: pd.DataFrame, annotations: Path) -> pd.DataFrame:
-    """Leave out images that are annotations themselves: masks in a folder inside that of the images."""
-    inside = table["path"].map(lambda path: Path(path).is_relative_to(annotations))
-    return table if inside.all() else table[~inside].reset_index(drop=True)
+def _without_masks(table: pd.DataFrame, annotations: Path, form: str) -> pd.DataFrame:
+    """Leave out images that are annotations themselves: in a folder of their own, or beside the images by their name."""
+    mask = table["path"].map(lambda path: Path(path).is_relative_to(annotations))
+    if mask.all():
+        mask = table["id"].map(lambda name: form.endswith("masks") and has_suffix(Path(name)))
+    return table[~mask].reset_index(drop=True)
 
 
 def _placed(boxes: pd.DataFrame, table: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[CatalogFault]]:

@@ -15,6 +15,8 @@ from tumorkeras.errors import DataError
 
 IMAGES = {"png", "jpeg", "jpeg2000", "bmp", "webp", "pnm", "tiff", "dicom", "npy"}
 VOLUMES = {"nifti", "dicom", "tiff", "npy", "video"}
+# What lies in archives and media beside the data.
+PASSED_OVER = {"DICOMDIR", "__MACOSX", "Thumbs.db", "desktop.ini"}
 # Never looked into: what lies beside images in most data sets.
 BESIDE = {".csv", ".tsv", ".txt", ".md", ".json", ".xml", ".yaml", ".yml", ".html", ".pdf", ".py", ".ipynb", ".db"}
 
@@ -88,10 +90,10 @@ def _visible(root: Path, faults: dict[str, list[str]]) -> Iterator[tuple[Path, l
     """Each folder below ``root`` with its files, hidden ones and links that lead out left aside."""
     for place, folders, names in os.walk(root):
         here = Path(place)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in PASSED_OVER)
         for name in folders:
             _leads_out(here / name, root, faults)
-        files = [here / name for name in sorted(names) if not name.startswith(".")]
+        files = [here / name for name in sorted(names) if not name.startswith(".") and name not in PASSED_OVER]
         yield here, [path for path in files if not _leads_out(path, root, faults)]
 
 

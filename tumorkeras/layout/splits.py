@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from tumorkeras.layout.guess import Guess
 
-FRACTIONS = {
-    frozenset({"train", "val"}): {"train": 0.85, "val": 0.15, "test": 0},
-    frozenset({"train", "test"}): {"train": 0.85, "val": 0.15, "test": 0},
-}
+# For data with two parts: a validation part that is there is kept, else one is cut out of the training part.
+FRACTIONS = {"train": 0.85, "val": 0.15, "test": 0}
 
 
 def keep_parts(guess: Guess, given: dict[str, str]) -> None:
@@ -33,7 +31,7 @@ def keep_parts(guess: Guess, given: dict[str, str]) -> None:
             f"There is no test part: {own} stops the training and is read, too, which flatters a little. Stricter is "
             f"{own}: test, for which a val part is cut out of the training part.",
         )
-    if fractions := FRACTIONS.get(frozenset(parts)):
-        splits["fractions"] = fractions
+    if len(parts) == 2:
+        splits["fractions"] = dict(FRACTIONS)
         cut = "No test part is cut out of the training part." if "val" in parts else "val is cut out of train."
         guess.say("splits.fractions", cut)
