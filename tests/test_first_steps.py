@@ -24,6 +24,9 @@ def folder(tmp_path_factory):
         picture = cv2.GaussianBlur(rng.integers(0, 255, (64, 80), "uint8"), (0, 0), 2)
         picture = cv2.normalize(picture, None, 0, 200, cv2.NORM_MINMAX)
         x, y = rng.integers(5, 50), rng.integers(5, 40)
+        if k == 20:  # a mixture that no image of the training part shows
+            rows.append(f"scan_{k:02},benign,60,50,70,60")
+            rows.append(f"scan_{k:02},malignant,5,50,15,60")
         if k % 4:
             picture[y : y + 12, x : x + 16] += 50
             rows.append(f"scan_{k:02},{('benign', 'malignant')[k % 2]},{x},{y},{x + 16},{y + 12}")

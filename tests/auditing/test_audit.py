@@ -121,7 +121,6 @@ def test_many_faults_of_a_source_are_all_told(folder):
     assert [finding.title for finding in listed[:2]] == [f"splits.group: {name} has no exam" for name in names[:2]]
 
 
-
 @pytest.mark.usefixtures("without_probes")
 def test_given_parts_that_tear_a_group(folder):
     lines = ["image,patient,part"]

@@ -313,7 +313,7 @@ def _(source: DetectionSource, spec: DataSpec) -> Catalog:
 
 
 def _without_masks(table: pd.DataFrame, annotations: Path, form: str) -> pd.DataFrame:
-    """Leave out images that are annotations themselves: in a folder of their own, or beside the images by their name."""
+    """Leave out images that are annotations: in a folder of their own, or beside the images by their name."""
     mask = table["path"].map(lambda path: Path(path).is_relative_to(annotations))
     if mask.all():
         mask = table["id"].map(lambda name: form.endswith("masks") and has_suffix(Path(name)))

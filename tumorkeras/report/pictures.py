@@ -77,7 +77,9 @@ def examples(samples: Samples) -> Iterator[Callable[[], Picture]]:
     """One picture a class: the frames of one rendered track, or several images or volumes."""
     example = _frames if samples.are_tracks else _several
     for class_id, name in enumerate(samples.classes[:MOST_CLASSES]):
-        yield partial(example, samples.select(samples.labels == class_id), name)
+        members = samples.select(samples.labels == class_id)
+        if len(members):  # a rare mixture of objects may lie in another part
+            yield partial(example, members, name)
 
 
 def _frames(members: Samples, name: str) -> Picture:
