@@ -19,7 +19,20 @@ NAMES = [path.relative_to(PACKAGE).as_posix() for path in FILES]
 
 # A room (a module or folder of the package) may import rooms of a lower tier and of its own.
 TIERS = [
-    {"errors", "files", "progress", "spec", "spec_faults", "spec_file", "spec_sections", "spec_types", "boxes"},
+    {
+        "errors",
+        "files",
+        "progress",
+        "spec",
+        "spec_faults",
+        "spec_file",
+        "spec_base",
+        "spec_sections",
+        "spec_sources",
+        "spec_steps",
+        "spec_types",
+        "boxes",
+    },
     {"data", "layers", "metrics"},
     {"models"},
     {"training", "features"},

@@ -14,18 +14,22 @@ from tumorkeras.spec_sections import (
     AutoencoderSection,
     ClassifierSection,
     Comparison,
+    Rendering,
+    Splits,
+    Training,
+)
+from tumorkeras.spec_sources import (
+    Source,
+)
+from tumorkeras.spec_steps import (
     ContrastLimitedEqualization,
     IntensityWindow,
     LeeFilter,
     LogCompression,
     Normalize,
     PercentileWindow,
-    Rendering,
     Rescale,
-    Source,
-    Splits,
     Standardize,
-    Training,
 )
 
 

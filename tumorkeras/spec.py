@@ -13,6 +13,9 @@ import yaml
 from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, model_validator
 
 from tumorkeras.errors import SpecError
+from tumorkeras.spec_base import (
+    Section,
+)
 from tumorkeras.spec_faults import describe_faults
 from tumorkeras.spec_file import read_mapping
 from tumorkeras.spec_sections import (
@@ -20,20 +23,23 @@ from tumorkeras.spec_sections import (
     ClassifierSection,
     Clinical,
     Comparison,
+    Input,
+    Rendering,
+    Splits,
+    Training,
+)
+from tumorkeras.spec_sources import (
     DetectionSource,
     ImageFolderSource,
     ImageTable,
-    Input,
     NpzSource,
-    PreprocessingStep,
     RegionsSource,
-    Rendering,
-    Section,
     SimulationSource,
     Source,
-    Splits,
     TracksSource,
-    Training,
+)
+from tumorkeras.spec_steps import (
+    PreprocessingStep,
 )
 from tumorkeras.spec_types import Activation, DataPath, Distinct, Method, MotionKind, Part, Task
 

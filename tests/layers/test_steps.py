@@ -14,7 +14,9 @@ from tumorkeras.errors import SpecError
 from tumorkeras.models import build_autoencoder, build_classifier, target_of
 from tumorkeras.serving import export, verify_export
 from tumorkeras.spec import DataSpec
-from tumorkeras.spec_sections import PreprocessingStep
+from tumorkeras.spec_steps import (
+    PreprocessingStep,
+)
 from tumorkeras.training.networks import autoencoder_of, classifier_of
 
 SECTIONS = get_args(get_args(PreprocessingStep)[0])
