@@ -7,7 +7,28 @@ import re
 
 import cv2
 import numpy as np
+import pytest
 import yaml
+
+from tumorkeras.errors import DataError
+from tumorkeras.layout import init
+from tumorkeras.spec import DataSpec
+
+
+def made(folder, output="spec.yaml"):
+    """The spec that is written for a folder, and its text."""
+    path = folder.parent / output
+    spec = init(folder, path)
+    assert DataSpec.from_yaml(path) == spec
+    return spec, path.read_text(encoding="utf-8")
+
+
+def refused(folder):
+    """What is said of a folder that no spec is written for."""
+    with pytest.raises(DataError) as caught:
+        init(folder, folder.parent / "spec.yaml")
+    assert not (folder.parent / "spec.yaml").exists()
+    return str(caught.value)
 
 
 def picture(path, *, size=(48, 64), colour=False, seed=0):

@@ -7,6 +7,7 @@ import yaml
 
 from tumorkeras.errors import SpecError
 from tumorkeras.spec import DataSpec
+from tumorkeras.spec_file import read_mapping
 
 SIMULATION = {
     "name": "motion",
@@ -69,7 +70,7 @@ def test_a_missing_file_is_told_with_what_to_copy(tmp_path):
 
 
 def test_a_folder_is_no_spec(tmp_path):
-    with pytest.raises(SpecError, match="cannot be read: Is a directory"):
+    with pytest.raises(SpecError, match="is a folder"):
         DataSpec.from_yaml(tmp_path)
 
 
@@ -86,3 +87,16 @@ def test_faults_in_a_file_are_headed_by_its_name(tmp_path):
     with pytest.raises(SpecError) as caught:
         DataSpec.from_yaml(str(path))
     assert str(caught.value) == f"{path}: training.epochs: -3 is not a positive integer"
+
+
+def test_what_is_no_file_is_not_read(tmp_path):
+    import os
+
+    with pytest.raises(SpecError, match="is a folder; `tumorkeras init FOLDER` writes a spec"):
+        read_mapping(tmp_path)
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(SpecError, match="is no regular file"):
+        read_mapping(tmp_path / "pipe.yaml")
+    (tmp_path / "huge.yaml").write_bytes(b"#" * (5 * 2**20))
+    with pytest.raises(SpecError, match="has more than 4 MB"):
+        read_mapping(tmp_path / "huge.yaml")

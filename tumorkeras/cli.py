@@ -76,7 +76,9 @@ def audit(
     as_json: Json = False,
 ) -> None:
     """Say what is wrong with the data before training; exit status 1 where there are faults."""
-    source: Any = spec if spec.suffix.lower() == ".csv" else _read_spec(spec)
+    if output is not None and not output.parent.is_dir():
+        raise DataError(str(output), [f"the folder {output.parent} is not there; make it first"])
+    source: Any = spec if spec.suffix.lower() in (".csv", ".tsv") else _read_spec(spec)
     from tumorkeras.auditing import audit as audit_data
 
     report = audit_data(source, label=label, group=group)

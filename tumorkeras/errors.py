@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+# A file with thousands of bad cells has one cause: the first few show it.
+MOST_FAULTS = 10
+
 
 class TumorKerasError(ValueError):
     """A fault in what the user gave; the command line turns it into exit status 1.
@@ -58,3 +61,16 @@ class MissingExtraError(ImportError):
 
     def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
         return type(self), (self.package, self.extra)
+
+
+def shortened(faults: list[str], most: int = MOST_FAULTS) -> list[str]:
+    """The first ``most`` faults and the count of the rest.
+
+    Examples
+    --------
+    >>> shortened(["a", "b", "c"], most=2)
+    ['a', 'b', 'and 1 more']
+    """
+    if len(faults) <= most:
+        return faults
+    return [*faults[:most], f"and {len(faults) - most} more"]

@@ -9,6 +9,8 @@ import yaml
 
 from tumorkeras.errors import SpecError
 
+LARGEST = 4 * 2**20  # bytes
+
 
 class PlainLoader(yaml.SafeLoader):
     """PyYAML's safe loader, which also notes keys that stand twice in one mapping."""
@@ -38,7 +40,12 @@ def read_mapping(path: str | Path) -> dict[str, Any]:
         would make Python objects are refused.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        what = "a folder; `tumorkeras init FOLDER` writes a spec for it" if path.is_dir() else "no regular file"
+        raise SpecError(f"{path}: is {what}")
     try:
+        if path.stat().st_size > LARGEST:
+            raise SpecError(f"{path}: has more than {LARGEST // 2**20} MB, which no spec has")
         loader = PlainLoader(path.read_text(encoding="utf-8"))
         values = loader.get_single_data()
     except FileNotFoundError:

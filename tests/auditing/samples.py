@@ -7,6 +7,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pytest
 
 from tumorkeras.auditing.facts import Facts, collect_facts
 from tumorkeras.auditing.findings import Finding
@@ -30,6 +31,28 @@ def write(path: Path, image: np.ndarray) -> Path:
     """Write a picture in the format of its ending."""
     path.parent.mkdir(parents=True, exist_ok=True)
     assert cv2.imwrite(str(path), image)
+    return path
+
+
+def write_dicom(path: Path, image: np.ndarray | None, **values: Any) -> Path:
+    """Write a picture (height, width) uint8 as a DICOM file with further tags; without pixels where it is None."""
+    dicom = pytest.importorskip("pydicom")
+    meta = dicom.dataset.FileMetaDataset()
+    meta.TransferSyntaxUID = dicom.uid.ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = dicom.uid.SecondaryCaptureImageStorage
+    meta.MediaStorageSOPInstanceUID = dicom.uid.generate_uid(entropy_srcs=[str(path)])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = dicom.dataset.FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+    data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+    data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+    data.BitsAllocated = data.BitsStored = 8
+    data.HighBit, data.PixelRepresentation = 7, 0
+    data.Rows, data.Columns = (SIDE, SIDE) if image is None else image.shape
+    for name, value in values.items():
+        setattr(data, name, value)
+    if image is not None:
+        data.PixelData = image.tobytes()
+    data.save_as(path)
     return path
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-from auditing.samples import by_code, detection_spec, picture, spec_of, write, write_boxes, write_classes
+from auditing.samples import by_code, detection_spec, picture, spec_of, write, write_boxes, write_classes, write_dicom
 
 from tumorkeras.auditing import AuditReport, audit, feature_tables, from_spec
+from tumorkeras.data.catalog import catalog_of
+from tumorkeras.data.parts import with_parts
+from tumorkeras.data.samples import load_samples
+from tumorkeras.data.sources import labelled
 from tumorkeras.errors import DataError, SpecError
 from tumorkeras.spec import DataSpec
 
@@ -132,7 +137,7 @@ def test_given_parts_that_tear_a_group(folder):
     spec = spec_of(folder, {"kind": "image_folder", "path": "images", "table": table}, splits={"group": "patient"})
     report = run(spec)
     (impossible,) = [finding for finding in report.findings if finding.code == "parts_impossible"]
-    assert "1 of 13 groups are in more than one part (test and train)" in impossible.title
+    assert "1 of 13 groups are in more than one part" in impossible.title
     assert by_code(report.findings, "leaks") == {"group_across_split": ("benign/004.png", "benign/005.png")}
     assert report.counts["parts"] == {"test": 10, "train": 8}
     assert SECRET not in report.to_json() + report.to_html() + str(report)
@@ -157,6 +162,70 @@ def test_parts_that_cannot_be_made(folder):
     (found,) = [finding for finding in report.findings if finding.code == "parts_impossible"]
     assert "splits.given" in found.title
     assert (report.counts["images"], report.counts["parts"]) == (18, {})
+
+
+# -------------------------------------------------------------------------------------- parts as training has them
+
+
+def parts_of_training(spec):
+    table = load_samples(spec).table
+    return dict(zip(table["id"], table["split"], strict=True))
+
+
+def parts_of_audit(spec, monkeypatch):
+    """The part of each sample as the checks see it."""
+    seen = []
+    monkeypatch.setattr(from_spec, "_checked", lambda checks, catalog, *_: seen.append(catalog.table) or (None, None))
+    run(spec)
+    return {name: None if pd.isna(part) else part for name, part in zip(seen[0]["id"], seen[0]["split"], strict=True)}
+
+
+@pytest.mark.parametrize("duplicates", ["apart", "together"])
+def test_unlabelled_images_are_in_no_part(tmp_path, monkeypatch, duplicates):
+    """And those that are labelled are parted as in training, where copies join no others."""
+    write_boxes(tmp_path, images=10)
+    for k in range(8):
+        write(tmp_path / "images" / f"new{k}.png", picture(2 * k))
+    spec = detection_spec(tmp_path, splits={"duplicates": duplicates})
+    parts, wanted = parts_of_audit(spec, monkeypatch), parts_of_training(spec)
+    assert {name: part for name, part in parts.items() if not name.startswith("new")} == wanted
+    assert [part for name, part in parts.items() if name.startswith("new")] == [None] * 8
+
+
+def test_images_of_a_known_class_that_nobody_marked_are_in_no_part(tmp_path, monkeypatch):
+    write_boxes(tmp_path, images=10)
+    known = catalog_of(detection_spec(tmp_path))
+    table = known.table.assign(labelled=known.table.index % 4 > 0)
+    monkeypatch.setattr(from_spec, "catalog_of", lambda spec: replace(known, table=table))
+    parts = parts_of_audit(detection_spec(tmp_path), monkeypatch)
+    wanted = with_parts(labelled(replace(known, table=table))[0]).table
+    assert {name: part for name, part in parts.items() if part is not None} == dict(wanted[["id", "split"]].values)
+    assert sum(part is None for part in parts.values()) == 5
+
+
+def test_tracks_that_are_not_used_are_in_no_part(tmp_path, monkeypatch):
+    """Those that are shorter than the frames that are wanted, and those that are not drawn."""
+    generator = np.random.default_rng(0)
+    lines = ["track,frame,x,y,class"]
+    for k in range(30):
+        for frame, (x, y) in enumerate(generator.normal(size=(6 if k % 5 == 0 else 12, 2)).cumsum(axis=0)):
+            lines.append(f"{k},{frame},{x:.3f},{y:.3f},{'ab'[k % 2]}")
+    (tmp_path / "tracks.csv").write_text("\n".join(lines))
+    table = {"path": "tracks.csv", "time_column": "frame"}
+    source = {"kind": "tracks", "table": table, "frames": 12, "samples_per_class": 10}
+    spec = spec_of(tmp_path, source, input={"shape": [12, 16, 16, 1]})
+    parts, wanted = parts_of_audit(spec, monkeypatch), parts_of_training(spec)
+    assert {name: part for name, part in parts.items() if part is not None} == wanted
+    assert (len(parts), len(wanted)) == (30, 20)
+
+
+def test_pictures_are_not_decoded_once_more_to_compare_them(folder, monkeypatch):
+    def fails(*_):
+        raise AssertionError("confirmed is for volumes")
+
+    write(folder / "images" / "malignant" / "copy.png", picture(3))
+    monkeypatch.setattr(from_spec, "confirmed", fails)
+    assert "check_failed" not in {finding.code for finding in run(spec_of(folder)).findings}
 
 
 def test_a_spec_that_is_no_spec(tmp_path):
@@ -195,25 +264,10 @@ def test_volumes(tmp_path):
 
 
 def test_no_patient_in_the_report(tmp_path):
-    dicom = pytest.importorskip("pydicom")
-    uid = dicom.uid
     for k in range(20):
-        meta = dicom.dataset.FileMetaDataset()
-        meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
-        meta.MediaStorageSOPClassUID = uid.SecondaryCaptureImageStorage
-        meta.MediaStorageSOPInstanceUID = uid.generate_uid(entropy_srcs=[str(k)])
         path = tmp_path / "images" / ("a", "b")[k % 2] / f"{k}.dcm"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        data = dicom.dataset.FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
-        data.PatientName, data.PatientID, data.PatientBirthDate = SECRET, f"ID-{k // 4}-77", "19500102"
-        data.Rows = data.Columns = 48
-        data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
-        data.BitsAllocated = data.BitsStored = 8
-        data.HighBit, data.PixelRepresentation = 7, 0
-        data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
-        if k != 5:  # one file has no pixels
-            data.PixelData = picture(k).tobytes()
-        data.save_as(path)
+        tags = {"PatientName": SECRET, "PatientID": f"ID-{k // 4}-77", "PatientBirthDate": "19500102"}
+        write_dicom(path, None if k == 5 else picture(k), **tags)  # one file has no pixels
     report = run(spec_of(tmp_path))
     assert faults(report) == {"unreadable": ("b/5.dcm",)}
     assert "group_not_named" in by_code(report.findings, "leaks")

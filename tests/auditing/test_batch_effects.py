@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from auditing.samples import spec_of
 
+from tumorkeras.auditing import batch_effects
 from tumorkeras.auditing.batch_effects import (
     batch_effect_findings,
     catalog_batch_effects,
@@ -162,9 +164,53 @@ def test_images_are_measured_by_facts_and_components():
     assert "batch_effect" in codes
 
 
+@pytest.fixture
+def few_shuffles(monkeypatch):
+    """For tests of which columns are looked at, and not of what is found in them."""
+    monkeypatch.setattr(batch_effects, "SHUFFLES", 3)
+
+
+def with_columns(group=None, spec=None, **columns):
+    """120 images, whose mean is all that is known of them, and their table."""
+    generator = np.random.default_rng(0)
+    table = pd.DataFrame({"id": range(120), "path": "", "class_name": LABELS, "group": group, **columns})
+    catalog = Catalog(table, None, ("wild", "mutant"), "images", (), spec, lambda row: Reading(np.zeros(0), None, {}))
+    found = pd.DataFrame({"readable": True, "mean": generator.normal(size=120)})
+    return catalog, Facts(found, np.zeros((120, 2, 2), np.uint8))
+
+
+@pytest.mark.usefixtures("few_shuffles")
+def test_columns_of_devices_and_places_are_compared_as_well():
+    scanner = np.tile(list("xy"), 60)
+    catalog, facts = with_columns(GROUPS, scanner=scanner, age=60, hospital=np.where(LABELS == "wild", "n", "s"))
+    found = catalog_batch_effects(catalog, facts)
+    assert list(dict.fromkeys(finding.figures["column"] for finding in found)) == ["group", "scanner", "hospital"]
+    assert all(finding.title.endswith(f"(column {finding.figures['column']!r})") for finding in found)
+    (alone,) = [finding for finding in found if finding.code == "class_in_one_group"]
+    assert alone.figures["column"] == "hospital"
+    unnamed, facts = with_columns(scanner=scanner)
+    assert {finding.figures["column"] for finding in catalog_batch_effects(unnamed, facts)} == {"scanner"}
+
+
+@pytest.mark.usefixtures("few_shuffles")
+def test_the_group_comes_first_and_no_more_than_four_columns_are_compared(tmp_path):
+    columns = {name: np.roll(np.repeat(list("AB"), 60), 10 * k) for k, name in enumerate(("site", "day", "plate"))}
+    columns |= {"machine": np.repeat(list("QRSTUV"), 20), "patient": np.arange(120) // 3, "copy_group": GROUPS}
+    catalog, facts = with_columns(GROUPS, spec_of(tmp_path, splits={"group": "copy_group"}), **columns)
+    found = [finding.figures["column"] for finding in catalog_batch_effects(catalog, facts)]
+    # Machines divide the samples as the groups do.
+    assert list(dict.fromkeys(found)) == ["copy_group", "plate", "patient", "site"]
+
+
+@pytest.mark.usefixtures("few_shuffles")
+def test_copies_that_are_joined_are_no_group_to_compare(tmp_path):
+    joined = [f"group {k // 2}" for k in range(120)]
+    catalog, facts = with_columns(joined, spec_of(tmp_path, splits={"duplicates": "together"}))
+    assert catalog_batch_effects(catalog, facts) == []
+
+
 def test_without_a_group_nothing_is_compared():
-    catalog, facts = tracks_catalog()
-    catalog.table["group"] = None
+    catalog, facts = with_columns(age=60)
     assert catalog_batch_effects(catalog, facts) == []
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tumorkeras.auditing.findings import SEVERITIES, Finding, by_severity, counted, fault, plain
@@ -54,6 +54,7 @@ values = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(values)
 def test_whatever_is_made_plain_is_json(value):
     once = plain(value)

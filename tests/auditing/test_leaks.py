@@ -7,11 +7,12 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from auditing.samples import picture, spec_of, write
-from hypothesis import given
+from auditing.samples import picture, spec_of, write, write_dicom
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tumorkeras.auditing.leaks import candidates, group_leaks, leak_findings
+from tumorkeras.auditing.facts import Facts
+from tumorkeras.auditing.leaks import batch_columns, candidates, group_leaks, leak_findings
 from tumorkeras.data.catalog import Catalog
 
 SECRET = "Doe^Jane"
@@ -100,6 +101,7 @@ def test_what_is_no_group(name, values):
     assert candidates(pd.DataFrame({name: values})) == []
 
 
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["train", "val", "test", None])), max_size=30))
 def test_exactly_the_samples_of_torn_groups_are_named(rows):
     groups = pd.Series([group for group, _ in rows], dtype=object)
@@ -127,23 +129,86 @@ def test_parts_that_are_drawn_never_tear_a_group(tmp_path):
     assert leak_findings(kept) == []
 
 
-def test_patients_of_dicom_files(tmp_path):
-    dicom = pytest.importorskip("pydicom")
-    names = []
-    for k, patient in enumerate([SECRET, SECRET, "P2", "P3"]):
-        meta = dicom.dataset.FileMetaDataset()
-        meta.TransferSyntaxUID = dicom.uid.ExplicitVRLittleEndian
-        meta.MediaStorageSOPClassUID = dicom.uid.SecondaryCaptureImageStorage
-        meta.MediaStorageSOPInstanceUID = dicom.uid.generate_uid(entropy_srcs=[str(k)])
-        data = dicom.dataset.FileDataset(str(tmp_path / f"{k}.dcm"), {}, file_meta=meta, preamble=b"\0" * 128)
-        data.PatientID = patient
-        data.save_as(tmp_path / f"{k}.dcm")
-        names.append(str(tmp_path / f"{k}.dcm"))
-    (found,) = leak_findings(catalog(parts=["train", "test", "test", "test"], path=names))
+def dicom_files(folder, ending, patients):
+    return [str(write_dicom(folder / f"{k}{ending}", picture(k), PatientID=name)) for k, name in enumerate(patients)]
+
+
+def facts_of(formats):
+    return Facts(pd.DataFrame({"format": formats}), np.zeros((len(formats), 1, 1), np.uint8))
+
+
+@pytest.mark.parametrize("ending", [".dcm", "", ".ima", ".001"])
+def test_patients_of_dicom_files(tmp_path, ending):
+    names = dicom_files(tmp_path, ending, [SECRET, SECRET, "P2", "P3"])
+    torn = catalog(parts=["train", "test", "test", "test"], path=names)
+    (found,) = leak_findings(torn, facts_of(["dicom"] * 4))
     assert (found.code, found.severity, found.files) == ("group_not_named", "error", ("0.png", "1.png"))
     assert "Set splits.group: patient" in found.mend
     assert SECRET not in json.dumps(found.to_dict())
-    assert leak_findings(catalog(parts=["train"] * 2, path=[names[0], names[2]])) == []
+    assert leak_findings(catalog(parts=["train"] * 2, path=[names[0], names[2]]), facts_of(["dicom"] * 2)) == []
+    assert leak_findings(torn, facts_of(["png"] * 4)) == []
+    by_name = leak_findings(torn)
+    assert by_name == (leak_findings(torn, facts_of(["dicom"] * 4)) if ending in (".dcm", ".ima") else [])
+
+
+def test_a_dicom_file_that_cannot_be_decoded_names_its_patient(tmp_path):
+    names = dicom_files(tmp_path, ".dcm", ["P1", "P1", "P2"])
+    (found,) = leak_findings(catalog(parts=["train", "test", "test"], path=names), facts_of(["dicom", "", "dicom"]))
+    assert found.files == ("0.png", "1.png")
+
+
+def test_patients_are_looked_for_where_another_group_is_named(tmp_path):
+    names = dicom_files(tmp_path, "", ["P1", "P1", "P2", "P2", "P3"])
+    whole = catalog(list("aabbc"), ["train"] * 5, path=names)
+    assert leak_findings(whole, facts_of(["dicom"] * 5)) == []
+    torn = catalog(list("abbcc"), ["train", "test", "test", "train", "train"], path=names)
+    (found,) = leak_findings(torn, facts_of(["dicom"] * 5))
+    assert (found.code, found.severity) == ("group_not_named", "error")
+    assert found.files == ("0.png", "1.png", "2.png", "3.png")
+    assert "but the groups are those of 'group'" in found.title
+
+
+def test_other_columns_are_told_beside_a_group_only_where_they_are_torn():
+    groups, parts = list("aabbcc"), ["train", "train", "test", "test", "train", "train"]
+    whole = catalog(groups, parts, study=["x", "x", "y", "y", "x", "x"])  # coarser than the group, and whole
+    assert leak_findings(whole) == []
+    copy = catalog(groups, parts, patient=groups, visit=["a1", "a2", "b1", "b1", "c1", "c1"])
+    assert leak_findings(copy) == []
+    (found,) = leak_findings(catalog(groups, parts, patient=["p", "p", "p", "p", "q", "q"]))
+    assert (found.code, found.severity, found.figures["column"]) == ("group_not_named", "warning", "patient")
+    assert found.files == ("0.png", "1.png", "2.png", "3.png")
+
+
+def test_what_only_divides_a_torn_group_is_not_told_twice():
+    found = leak_findings(catalog(list("aabb"), ["train", "test", "test", "test"], visit=["v", "v", "w", "x"]))
+    assert [finding.code for finding in found] == ["group_across_split"]
+
+
+def test_copies_that_are_joined_are_no_group_that_somebody_named(tmp_path):
+    """Where there is no copy, each sample is a group of its own: as it should be."""
+    spec = spec_of(tmp_path, splits={"duplicates": "together"})
+    assert leak_findings(catalog(["group 1", "group 2", "group 3"], ["train", "train", "test"], spec)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "wanted"),
+    [
+        ("scanner", ["x", "x", "y"], True),
+        ("ScannerModel", ["x", "x", "y"], True),
+        ("hospital_id", [0, 0, 1], True),
+        ("imaging site", ["x", "x", "y"], True),
+        ("day", [1, 1, 2], True),
+        ("centre", ["x", "y", "z"], False),
+        ("center_x", [4, 4, 7], False),
+        ("survival_days", [4, 4, 7], False),
+        ("day", [0.5, 0.5, 0.25], False),
+        ("website", ["x", "x", "y"], False),
+    ],
+)
+def test_names_of_places_and_devices(name, values, wanted):
+    table = pd.DataFrame({name: values})
+    assert batch_columns(table) == [name] * wanted
+    assert candidates(table) == []  # that one scanner is in two parts is no leak
 
 
 def test_an_empty_catalog():

@@ -7,15 +7,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tumorkeras.auditing import probes
 from tumorkeras.auditing.columns import column_findings
 from tumorkeras.auditing.facts import collect_facts
-from tumorkeras.auditing.families import box_sizes, image_families, size_columns
+from tumorkeras.auditing.families import FAMILIES, box_sizes, image_families, size_columns
 from tumorkeras.auditing.questions import questions_of
 from tumorkeras.auditing.shortcuts import shortcut_findings
 from tumorkeras.data.catalog import Catalog
 from tumorkeras.data.readers import Reading
 
 N = 30  # of each class
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_trees():
+    """What is planted is found by a small forest as well, in a third of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probes, "TREES", 8)
+        yield
 
 
 def tissue(n, size=(96, 128), seed=0):
@@ -99,6 +108,7 @@ def test_clean_pictures_raise_no_alarm_and_every_probe_is_named(clean):
     assert {probe["probe"] for probe in note.figures["probes"]} >= {"the corners", "mean and spread of intensity"}
     assert all(probe["low"] <= probe["auc"] <= probe["high"] for probe in note.figures["probes"])
     assert "Bonferroni" in note.mend
+    assert note.effect.count(".") == 1  # one sentence: the scores are in the figures
 
 
 def test_the_quality_of_the_files_is_found(tmp_path):
@@ -227,6 +237,10 @@ def test_a_column_that_is_almost_the_class_is_a_warning():
 
 def test_without_two_classes_nothing_is_probed():
     assert findings_of(catalog_of_arrays([np.zeros((8, 8, 1))] * 12, ["a"] * 12)) == []
+
+
+def test_every_family_is_told_in_whole_sentences():
+    assert all(text.endswith(".") for family in FAMILIES.values() for text in (family.effect, family.mend))
 
 
 def test_facts_fall_into_families():

@@ -26,6 +26,13 @@ def test_letterbox_keeps_shape_middle_and_values(rows, columns, height, width, c
         assert 0 <= after - before <= 1
 
 
+def test_around_negative_values_lies_the_smallest():
+    canvas = letterbox(np.array([[[-1000.0], [50.0]]], "float32"), 4, 4)
+    assert canvas.min() == -1000
+    assert (canvas[0] == -1000).all()
+    assert (letterbox(np.full((2, 4, 1), 7, "int16"), 4, 4)[0] == 0).all()
+
+
 def test_colour_becomes_grey_and_grey_becomes_colour():
     colour = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [9, 9, 9]]], "uint8")
     assert with_channels(colour, 1)[0, :, 0].tolist() == [76, 150, 29, 9]

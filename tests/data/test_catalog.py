@@ -106,6 +106,21 @@ def test_numbers_in_the_class_column_are_names(tabled):
     assert codes(catalog) == {"class_missing": ("003.png",)}
 
 
+def test_a_column_called_group_can_be_the_group(tabled):
+    folder, source = tabled
+    (folder / "images.csv").write_text("file,diagnosis,part,group\n001,a,train,07\n002,b,val,8\n003,b,val,8\n")
+    catalog = catalog_of(spec_of(folder, source, splits={"group": "group"}))
+    assert catalog.table["group"].tolist() == ["07", "8", "8"]
+    assert catalog_of(spec_of(folder, source)).table["group"].isna().all()
+
+
+def test_rows_of_one_image_that_differ_are_named(tabled):
+    folder, source = tabled
+    with (folder / "images.csv").open("a") as file:
+        file.write("001,malignant,train,p1\n002,malignant,val,p2\n003,benign,val,p3\n")
+    assert codes(catalog_of(spec_of(folder, source)))["row_twice"] == ("001.png",)
+
+
 def test_rows_without_a_file_and_names_of_several_are_named(tabled):
     folder, source = tabled
     write(folder / "images" / "again" / "001.png")
@@ -206,12 +221,73 @@ def test_regions_are_cut_out_with_a_margin(boxed):
     assert (wider.values[0] == 0).any()
 
 
-def test_masks_beside_the_images_are_no_images(tmp_path):
+def test_a_class_without_a_box_is_not_an_image_without_objects(boxed):
+    folder, source = boxed
+    text = (folder / "boxes.csv").read_text().replace("z.png,mass,0,0,5,5,val", "c.png,mass,,,,,train")
+    (folder / "boxes.csv").write_text(text + "d.png,normal,,,,,train\n")
+    catalog = catalog_of(spec_of(folder, {"kind": "detection", **source}))
+    assert codes(catalog) == {"class_without_box": ("c.png",)}
+    assert catalog.table["labelled"].tolist() == [True, True, False, True]
+    assert catalog.table["class_name"].tolist()[3] == NO_OBJECTS
+
+
+def test_labels_of_whole_images_are_no_boxes(boxed):
+    folder, source = boxed
+    (folder / "boxes.csv").write_text("image,class,xmin,ymin,xmax,ymax\na.png,mass,,,,\nb.png,cyst,,,,\n")
+    with pytest.raises(DataError, match="holds classes of whole images and no box"):
+        catalog_of(spec_of(folder, {"kind": "detection", **source}))
+
+
+def test_columns_of_the_boxes_can_be_the_group(boxed):
+    folder, _ = boxed
+    rows = [
+        "image,class,xmin,ymin,xmax,ymax,patient,lesion",
+        "a,mass,2,3,12,9,p1,1",
+        "a,mass,0,0,5,5,p1,2",
+        "b,mass,1,1,9,9,p2,1",
+    ]
+    (folder / "boxes.csv").write_text("\n".join(rows))
+    (folder / "images" / "c.png").unlink()
+    (folder / "images" / "d.png").unlink()
+    spec = spec_of(folder, {"kind": "detection", "annotations": "boxes.csv"}, splits={"group": "patient"})
+    catalog = catalog_of(spec)
+    assert catalog.table["group"].tolist() == ["p1", "p2"]
+    assert "lesion" not in catalog.table
+
+
+def test_an_image_with_boxes_and_no_row_keeps_its_class(boxed):
+    folder, source = boxed
+    (folder / "images.csv").write_text("image,split,diagnosis\na,train,mass\nc,train,nothing\n")
+    source = {**source, "table": {"path": "images.csv", "split_column": "split", "class_column": "diagnosis"}}
+    catalog = catalog_of(spec_of(folder, {"kind": "detection", **source}))
+    assert catalog.table["class_name"].tolist()[:3] == ["mass", "mass", "nothing"]
+
+
+def test_a_bad_line_of_the_annotations_hides_nothing_else(boxed):
+    folder, source = boxed
+    with (folder / "boxes.csv").open("a") as file:
+        file.write("b.png,mass,left,0,5,5,val\n")
+    catalog = catalog_of(spec_of(folder, {"kind": "detection", **source}))
+    assert {"annotation_unreadable", "annotation_without_file"} == set(codes(catalog))
+    assert len(catalog.boxes) == 3
+
+
+def test_regions_outside_their_image_are_left_out_with_a_note(boxed):
+    folder, source = boxed
+    text = (folder / "boxes.csv").read_text().replace("z.png,mass,0,0,5,5", "b.png,mass,40,0,50,5")
+    (folder / "boxes.csv").write_text(text)
+    samples = load_samples(spec_of(folder, {"kind": "regions", **source, "margin": 9}, (10, 10, 1), splits=GIVEN))
+    assert samples.table["id"].tolist() == ["a.png#1", "a.png#2", "b.png#1"]
+    assert "1 of 4 boxes lie outside their image and were left out" in samples.notes
+
+
+@pytest.mark.parametrize("form", ["auto", "masks"])
+def test_masks_beside_the_images_are_no_images(tmp_path, form):
     write(tmp_path / "images" / "a.png", (20, 30), 40)
     mask = np.zeros((20, 30), "uint8")
     mask[3:9, 2:12] = 255
     cv2.imwrite(str(tmp_path / "images" / "a_mask.png"), mask)
-    catalog = catalog_of(spec_of(tmp_path, {"kind": "detection", "annotations": "images", "format": "masks"}))
+    catalog = catalog_of(spec_of(tmp_path, {"kind": "detection", "annotations": "images", "format": form}))
     assert catalog.table["id"].tolist() == ["a.png"]
     assert catalog.boxes[["xmin", "ymin", "xmax", "ymax"]].to_numpy().tolist() == [[2, 3, 12, 9]]
 
@@ -231,6 +307,40 @@ def test_near_duplicates_are_kept_together(tmp_path):
     catalog = with_parts(catalog_of(spec))
     assert catalog.table["group"].nunique() == 12
     assert (catalog.table.groupby("group")["split"].nunique() == 1).all()
+
+
+def test_broken_files_do_not_hide_one_another_where_copies_are_kept_together(tmp_path):
+    for k in range(20):
+        write(tmp_path / "images" / "ab"[k % 2] / f"{k}.png", value=10 * k)
+    for k in (3, 4):
+        (tmp_path / "images" / "ab"[k % 2] / f"{k}.png").write_bytes(b"")
+    spec = spec_of(tmp_path, {"kind": "image_folder"}, splits={"duplicates": "together"})
+    assert with_parts(catalog_of(spec)).table["split"].notna().all()
+    with pytest.raises(DataError) as caught:
+        load_samples(spec)
+    assert [fault.partition(":")[0] for fault in caught.value.faults] == ["a/4.png", "b/3.png"]
+
+
+def test_parts_of_the_data_are_known_by_their_usual_names_and_never_dropped(tmp_path):
+    for part in ("Training", "Testing"):
+        for k in range(20):
+            write(tmp_path / "images" / part / "ab"[k % 2] / f"{k}.png", value=10 * k)
+    spec = spec_of(tmp_path, {"kind": "image_folder", "levels": "split/class"})
+    table = with_parts(catalog_of(spec)).table
+    assert set(table.loc[table["given_split"] == "Testing", "split"]) == {"test"}
+    (tmp_path / "images" / "Testing").rename(tmp_path / "images" / "fold2")
+    with pytest.raises(DataError, match="says nothing of the data's part 'fold2'"):
+        with_parts(catalog_of(spec))
+
+
+def test_groups_in_two_parts_are_told_by_their_samples(tabled):
+    folder, source = tabled
+    (folder / "images.csv").write_text("file,diagnosis,part,patient\n001,a,train,Ann\n002,b,val,Ann\n003,b,val,Bob\n")
+    spec = spec_of(folder, source, splits={"group": "patient", "fractions": {"train": 1, "val": 0, "test": 0}})
+    with pytest.raises(DataError) as caught:
+        with_parts(catalog_of(spec))
+    assert "001.png (train) and 002.png (val) are of one group" in caught.value.faults
+    assert "Ann" not in str(caught.value)
 
 
 def test_tracks_are_listed_uncropped():

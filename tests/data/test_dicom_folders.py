@@ -51,6 +51,24 @@ def test_a_patient_stays_in_one_part(archive):
     assert (samples.table.groupby("group")["split"].nunique() == 1).all()
 
 
+def test_other_files_in_a_series_do_not_hide_the_patient(archive):
+    for folder in (archive / "scans").glob("*/*"):
+        (folder / "AAA.txt").write_text("notes")
+    assert catalog_of(spec_of(archive, group="patient")).table["group"].nunique() == 12
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_a_damaged_slice_at_the_end_of_a_series_is_named(archive, place):
+    files = sorted((archive / "scans" / "benign" / "exam00_0").glob("*.dcm"), key=lambda path: path.name)
+    import pydicom
+
+    by_place = sorted(files, key=lambda path: pydicom.dcmread(path).ImagePositionPatient[2])
+    damaged = by_place[0 if place == "first" else -1]
+    damaged.write_bytes(damaged.read_bytes()[:400])
+    with pytest.raises(DataError, match=damaged.name):
+        load_samples(spec_of(archive))
+
+
 def test_nobody_is_named(archive, caplog):
     report = audit(spec_of(archive, group="patient"), progress_bar=False)
     table = load_samples(spec_of(archive, group="patient")).table

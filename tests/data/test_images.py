@@ -137,8 +137,8 @@ def test_wrong_folders_and_channels(tmp_path, folder):
 def test_a_region_is_cut_to_the_image():
     image = np.arange(12).reshape(3, 4, 1)
     assert Crop(1.5, -2, 9, 1.2).of(image)[..., 0].tolist() == [[1, 2, 3], [5, 6, 7]]
-    with pytest.raises(DataError, match="has no pixel of the image of 4 x 3"):
-        Crop(5, 0, 9, 2).of(image)
+    assert Crop(5, 0, 9, 2, margin=2.0).of(image) is None
+    assert Crop(1, 1, 2, 2, margin=1.0).of(image).shape == (3, 3, 1)
 
 
 def test_a_folder_through_its_spec(tmp_path):
@@ -152,3 +152,19 @@ def test_a_folder_through_its_spec(tmp_path):
     assert not samples.are_tracks
     assert samples.counts().sum() == 20
     assert samples.groups is None
+
+
+def test_volumes_without_a_spacing_are_not_stretched_in_silence(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "scans" / name).mkdir(parents=True)
+        np.save(tmp_path / "scans" / name / "1.npy", np.zeros((4, 8, 8), "uint8"))
+    values = {"name": "ct", "source": {"kind": "image_folder", "path": "scans"}, "input": {"shape": [4, 4, 4, 1]}}
+    assert read_volumes(values, tmp_path).shape == (2, 4, 4, 4, 1)
+    values["input"]["spacing"] = [1, 1, 1]
+    with pytest.raises(DataError) as caught:
+        read_volumes(values, tmp_path)
+    assert [fault.partition(":")[0] for fault in caught.value.faults] == ["a/1.npy", "b/1.npy"]
+
+
+def read_volumes(values, folder):
+    return decode_all(catalog_of(DataSpec.from_dict(values, folder=folder)), tuple(values["input"]["shape"]))

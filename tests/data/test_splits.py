@@ -136,3 +136,11 @@ def test_no_class_is_lost_to_the_training():
     labels = np.array([0] * 9 + [1])
     with pytest.raises(DataError, match="no sample of class 1 is left to train on"):
         assign_parts(labels, {"train": 0.2, "val": 0.0, "test": 0.8}, seed=0)
+
+
+@pytest.mark.parametrize("each", [3, 4, 6, 8])
+def test_small_parts_hold_every_class(each):
+    labels = np.repeat([0, 1], each)
+    parts = assign_parts(labels, {"train": 0.7, "val": 0.0, "test": 0.15})
+    assert set(labels[parts == "test"]) == {0, 1}
+    assert set(labels[parts == "train"]) == {0, 1}

@@ -155,7 +155,7 @@ def test_columns_may_have_other_names_and_company(table):
         (LONG + "b,one,3,0,0\n", ["track 'one' has one point; motion needs at least 2 (class 'b')"]),
         (LONG + "a,one,2,0,0\n", ["line 6: track 'one' has t 2 twice"]),
         (LONG + "a,one,2.0,0,0\n", ["line 6: track 'one' has t 2 twice"]),
-        (LONG.encode() + b"\xff,one,3,0,0\n", ["no CSV text"]),
+        (LONG.encode() + b"\0,one,3,0,0\n", ["is no text: it holds zero bytes"]),
     ],
 )
 def test_bad_table_is_told_by_file_line_and_column(table, text, words):
@@ -165,6 +165,11 @@ def test_bad_table_is_told_by_file_line_and_column(table, text, words):
     assert caught.value.heading == str(path)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_semicolons_and_decimal_commas(table):
+    tracks = read_track_table(table("class;track;t;x;y\na;1;0;0,5;1\na;1;1;2,25;-1,5\n"))
+    assert tracks["a"]["1"].tolist() == [[0.5, 1.0], [2.25, -1.5]]
 
 
 def test_missing_table(tmp_path):

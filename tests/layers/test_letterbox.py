@@ -158,3 +158,11 @@ def test_bad_arguments_are_refused():
         assert len(error.value.faults) == 2
     with pytest.raises(ModelError, match="expected 4 or 5 axes"):
         Letterbox(4, 4)(np.zeros((5, 5, 1), "float32"))
+
+
+def test_around_negative_values_lies_the_smallest():
+    images = np.stack([np.full((2, 4, 1), -7.0), np.full((2, 4, 1), 5.0)])
+    canvas = np.asarray(Letterbox(4, 4)(images))
+    assert (canvas[0] == -7).all()
+    assert (canvas[1, 0] == 0).all()
+    assert (canvas[1, 1:3] == 5).all()

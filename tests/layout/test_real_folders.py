@@ -64,7 +64,7 @@ def test_lidc_nodules(made, data_folder):
     assert [step.step for step in spec.preprocessing] == ["rescale"]
     said = comments(text)
     assert "What they stand for is not in the file" in said
-    assert "n_slices, diameter_mm, n_voxels: sizes, which may be shortcuts" in said
+    assert "diameter_mm, n_voxels: sizes, which may be shortcuts" in said
     assert "malignancy: each value is of one class only" in said
     assert len(catalog_of(spec)) == 750
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from made_folders import picture
 
 from tumorkeras.layout import survey as module
-from tumorkeras.layout.survey import File, Survey, common_folder, ending_of, survey_of
+from tumorkeras.layout.survey import File, Survey, common_folder, survey_of
 
 
 def formats(folder):
@@ -124,8 +124,9 @@ def test_the_shared_folder_holds_every_file(steps):
     assert all(not folder or file.path.startswith(f"{folder}/") for file in files)
 
 
-def test_endings():
-    assert [ending_of(name) for name in ("a.NII.GZ", "b.tar.gz", ".hidden", "c")] == [".nii.gz", ".gz", "", ""]
+def test_endings_are_counted():
+    files = [File(name, "other", 1) for name in ("a.NII.GZ", "b.tar.gz", "b.gz", ".hidden", "c")]
+    assert Survey(None, tuple(files)).summary() == "2 .gz, 2 without ending, 1 .nii.gz"
 
 
 def test_a_survey_of_nothing_says_nothing(tmp_path):

@@ -60,7 +60,7 @@ def audit(
 
     if isinstance(source, pd.DataFrame):
         return audit_table(source, "table of features", label, group)
-    if isinstance(source, (str, Path)) and Path(source).suffix.lower() == ".csv":
+    if isinstance(source, (str, Path)) and Path(source).suffix.lower() in (".csv", ".tsv"):
         return audit_table(read_table(source), Path(source).stem, label, group)
     named = {name: value for name, value in (("label", label), ("group", group)) if value is not None}
     if named:

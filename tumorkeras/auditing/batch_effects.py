@@ -15,6 +15,7 @@ from sklearn.decomposition import PCA
 
 from tumorkeras.auditing.findings import Finding
 from tumorkeras.auditing.group_folds import Fold, fewest_groups, held_out_folds
+from tumorkeras.auditing.leaks import batch_columns
 from tumorkeras.auditing.probes import (
     as_matrix,
     can_probe,
@@ -24,7 +25,7 @@ from tumorkeras.auditing.probes import (
     probe,
     usable_rows,
 )
-from tumorkeras.auditing.questions import group_names
+from tumorkeras.auditing.questions import group_column
 from tumorkeras.features.motility import motility_features
 from tumorkeras.metrics import Interval
 
@@ -38,6 +39,7 @@ MOST_COMPARED = 12  # folds that are scored anew in each shuffle
 CHANCE = 0.01  # one-sided probability below which a drop is not chance
 MATTERS = 0.02  # AUC; a smaller drop changes no conclusion
 FEW = 5  # samples a group on average, below which groups are relatives and no batches
+MOST_COLUMNS = 4  # of groups that are looked at: each takes seconds
 COMPONENTS = 10  # of the thumbnails, beside the facts of images
 ID_COLUMN = r"(?i)(?:^|_)(?:id|index|number|row)$"
 
@@ -326,13 +328,15 @@ def catalog_features(catalog: Catalog, facts: Facts) -> pd.DataFrame:
         return motility_features(np.stack([track[:frames] for track in tracks]))
     found = facts.table.drop(columns=["readable", "fault", "bytes"], errors="ignore").select_dtypes("number")
     pixels = facts.thumbnails.reshape(len(found), -1).astype(np.float64)
+    if not np.ptp(pixels, axis=0).any():  # they have no components
+        return found
     count = min(COMPONENTS, *pixels.shape)
     components = PCA(count, svd_solver="covariance_eigh").fit_transform(pixels)
     return found.join(pd.DataFrame(components, index=found.index).add_prefix("component_"))
 
 
 def catalog_batch_effects(catalog: Catalog, facts: Facts) -> list[Finding]:
-    """Batch effects of the samples of a spec, where its table or splits name a group.
+    """Batch effects of the samples of a spec, by its group and by columns that look like groups, devices or places.
 
     Parameters
     ----------
@@ -340,18 +344,38 @@ def catalog_batch_effects(catalog: Catalog, facts: Facts) -> list[Finding]:
         What the spec names.
     facts : Facts
         What was found in each sample, row by row of the catalog.
+
+    Returns
+    -------
+    list of Finding
+        Of at most four columns, that of the group first; each finding names its column.
     """
-    groups = group_names(catalog, catalog.table)
+    columns = _columns(catalog)
     readable = facts.table["readable"].to_numpy(dtype=bool)
-    if groups is None or not readable.any():
+    if not columns or not readable.any():
         return []
     features = catalog_features(catalog, facts)[readable]
     labels = catalog.table["class_name"][readable]
-    return batch_effect_findings(features, labels, groups[readable], group_name=_group_column(catalog))
+    findings = []
+    for name, groups in columns.items():
+        for found in batch_effect_findings(features, labels, groups[readable], group_name=name):
+            title, figures = f"{found.title} (column {name!r})", {**found.figures, "column": name}
+            findings.append(replace(found, title=title, figures=figures))
+    return findings
 
 
-def _group_column(catalog: Catalog) -> str:
-    if catalog.spec is None:
-        return "group"
-    of_source = getattr(catalog.spec.source, "groups", None)
-    return catalog.spec.splits.group or getattr(of_source, "group_column", None) or "group"
+def _columns(catalog: Catalog) -> dict[str, pd.Series]:
+    """The groups that were named, and columns that divide the samples otherwise."""
+    table, named = catalog.table, group_column(catalog)
+    found: dict[str, pd.Series] = {}
+    if named is not None:
+        # With copies joined, ``group`` holds more than the column.
+        found[named] = table[named] if named in table else table["group"]
+    for name in batch_columns(table):
+        if not any(_divide_alike(table[name], groups) for groups in found.values()):
+            found[str(name)] = table[name]
+    return {name: found[name] for name in list(found)[:MOST_COLUMNS]}
+
+
+def _divide_alike(first: pd.Series, second: pd.Series) -> bool:
+    return bool((pd.factorize(first)[0] == pd.factorize(second)[0]).all())

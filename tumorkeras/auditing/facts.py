@@ -25,7 +25,6 @@ from tumorkeras.progress import progress_bar as bar_of
 
 Item = TypeVar("Item")
 AHEAD = 4  # samples a thread that may be measured before the first of them is put into the table
-PIECE = 2**20  # bytes of a file that are held while it is hashed
 WORDS = ("trouble", "fault", "dtype", "format", "digest")
 ALWAYS = ("bytes", "depth", "height", "width", "channels", "bits", "spacing_0", "spacing_1", "spacing_2")
 VALUES = ("minimum", "maximum", "mean", "std", "zero", "saturated")
@@ -41,9 +40,9 @@ class Facts:
     ----------
     table : pandas.DataFrame
         Row k is row k of the catalog: ``readable``; ``trouble`` ("", "missing", "empty", "truncated",
-        "missing_package" or "unreadable") and ``fault`` (in words) where it is not; ``bytes`` of the file, ``digest``
-        of its content, ``format``, ``dtype``; and the numbers of :mod:`tumorkeras.auditing.measurements`, NaN where
-        unknown.
+        "missing_package" or "unreadable") and ``fault`` (in words) where it is not; ``bytes`` of the file, ``format``,
+        ``dtype``; ``digest`` of the positions of a track; and the numbers of
+        :mod:`tumorkeras.auditing.measurements`, NaN where unknown.
     thumbnails : ndarray, shape (n, side, side), uint8
         A grey thumbnail of each image or volume; black where there is none.
     """
@@ -145,14 +144,13 @@ def _look_at(catalog: Catalog, row: int) -> _Sample:
     """What can be said of a sample; whatever goes wrong goes into its words."""
     path = str(catalog.table["path"].iat[row])
     try:
-        size, digest = _file(Path(path)) if path else (float("nan"), "")
+        size = _bytes_of(Path(path)) if path else float("nan")
     except OSError as error:
         return _Sample(_trouble("missing", f"cannot be opened: {error.strerror}"), {}, None)
     if size == 0:
         return _Sample(_trouble("empty", "holds no bytes"), {"bytes": 0.0}, None)
     try:
-        reading = catalog.read(row)
-        words, numbers, small = _look_into(reading, catalog.kind)
+        words, numbers, small = _look_into(catalog.read(row), catalog.kind)
     except MissingExtraError as error:
         words, numbers, small = _trouble("missing_package", str(error)), {}, None
     except DataError as error:
@@ -161,9 +159,7 @@ def _look_at(catalog: Catalog, row: int) -> _Sample:
         Exception
     ) as error:  # whatever it is, it must not hide what is wrong with the others; its text may tell names
         words, numbers, small = _trouble("unreadable", f"cannot be measured ({type(error).__name__})"), {}, None
-    else:
-        digest = digest or blake2b(np.ascontiguousarray(reading.array).data, digest_size=16).hexdigest()
-    return _Sample({**words, "digest": digest}, {**numbers, "bytes": size}, small)
+    return _Sample(words, {**numbers, "bytes": size}, small)
 
 
 def _look_into(reading: Reading, kind: str) -> tuple[dict[str, str], Numbers, np.ndarray | None]:
@@ -172,7 +168,8 @@ def _look_into(reading: Reading, kind: str) -> tuple[dict[str, str], Numbers, np
         return _trouble("empty", f"has no pixels: its shape is {array.shape}"), {}, None
     words = {"dtype": array.dtype.name, "format": str(reading.metadata.get("format", ""))}
     if kind == "tracks":
-        return words, measure_track(reading), None
+        digest = blake2b(np.ascontiguousarray(array).data, digest_size=16).hexdigest()
+        return {**words, "digest": digest}, measure_track(reading), None
     return words, measure_image(reading), thumbnail(array)
 
 
@@ -184,13 +181,11 @@ def _refused(fault: str) -> dict[str, str]:
     return _trouble("truncated" if TRUNCATED.search(fault) else "unreadable", fault)
 
 
-def _file(path: Path) -> tuple[int, str]:
-    """Bytes of a file, or of the files of a folder, and a digest of them."""
-    files = sorted(part for part in path.iterdir() if part.is_file()) if path.is_dir() else [path]
-    digest, size = blake2b(digest_size=16), 0
+def _bytes_of(path: Path) -> int:
+    """Bytes of a file, or of the files of a folder, each of which is opened: it may be forbidden to read it."""
+    files = [part for part in path.iterdir() if part.is_file()] if path.is_dir() else [path]
+    size = 0
     for part in files:
         with part.open("rb") as stream:
-            while piece := stream.read(PIECE):
-                digest.update(piece)
-                size += len(piece)
-    return size, digest.hexdigest()
+            size += os.fstat(stream.fileno()).st_size
+    return size

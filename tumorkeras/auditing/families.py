@@ -29,7 +29,7 @@ class Family:
 
 
 SAME_WAY = "Save the images of all classes in the same way (format, quality, size), from the same sources"
-CUT = "Crop or paint over the border of every image, in training and in use, and audit again"
+CUT = "Crop or paint over the border of every image, in training and in use, and audit again."
 BASELINE = "Report this score beside the network's, and compare within objects of like"
 
 FAMILIES = {

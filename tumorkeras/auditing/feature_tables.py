@@ -159,6 +159,5 @@ def _copies(features: pd.DataFrame, labels: pd.Series | None, parts: pd.Series, 
 
 
 def _leaks(table: pd.DataFrame, groups: pd.Series | None, parts: pd.Series, ids: pd.Series) -> list[Finding]:
-    if groups is not None:
-        return group_leaks(groups, parts, ids, str(groups.name))
-    return unnamed_groups(table.assign(id=ids, split=parts))
+    found = [] if groups is None else group_leaks(groups, parts, ids, str(groups.name))
+    return [*found, *unnamed_groups(table.assign(id=ids, split=parts), groups)]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from tumorkeras.auditing.batch_effects import catalog_batch_effects
 from tumorkeras.auditing.checks import Checks
@@ -63,7 +64,7 @@ def _checked(checks: Checks, catalog: Catalog, facts: Facts, shown: bool) -> tup
     steps: dict[str, Callable[[], list[Finding]]] = {
         "faults": lambda: fault_findings(catalog, facts),
         "duplicates": lambda: _duplicates(catalog, facts),
-        "leaks": lambda: leak_findings(catalog),
+        "leaks": lambda: leak_findings(catalog, facts),
         "shortcuts": lambda: shortcut_findings(catalog, facts),
         "batch_effects": lambda: catalog_batch_effects(catalog, facts),
         "fingerprint": lambda: fingerprint_findings(catalog, facts, plan),
@@ -109,15 +110,49 @@ def _unreadable(error: DataError | MissingExtraError) -> list[Finding]:
 
 def _parted(catalog: Catalog) -> tuple[Catalog, list[Finding]]:
     """The catalog with its parts as training will have them; where that fails, with those that are given."""
+    used = _used(catalog)
     try:
-        return with_parts(catalog), []
+        return _put_back(catalog, _as_trained(used)), []
     except DataError as error:
         title = f"the parts cannot be made: {error}"
     effect = "Training stops before it begins."
     found = [
         fault("parts_impossible", "error", title, (), effect, "Change splits in the spec, or the parts of the data.")
     ]
-    return replace(catalog, table=catalog.table.assign(split=_given_parts(catalog))), found
+    return _put_back(catalog, used.table.assign(split=_given_parts(used))), found
+
+
+def _used(catalog: Catalog) -> Catalog:
+    """What training reads: of images with boxes those that are labelled."""
+    known = np.ones(len(catalog), dtype=bool) if catalog.boxes is None else catalog.table["labelled"].to_numpy(bool)
+    return catalog if known.all() or not known.any() else catalog.select(np.flatnonzero(known))
+
+
+def _as_trained(catalog: Catalog) -> pd.DataFrame:
+    """The table with the parts that training draws."""
+    if catalog.kind == "tracks" and catalog.spec is not None:
+        from tumorkeras.data.samples import load_samples  # late: it loads TensorFlow, which crops and draws the tracks
+
+        try:
+            return load_samples(catalog.spec).table
+        except DataError:  # of the parts, it is told by what follows
+            pass
+    return with_parts(catalog).table
+
+
+def _put_back(catalog: Catalog, used: pd.DataFrame) -> Catalog:
+    """The whole catalog with the parts, and the joined groups, of the samples that are used; others have no part."""
+    assert catalog.spec is not None
+    table = catalog.table
+    changes = {"split": _by_id(used, "split", table["id"], [None] * len(table))}
+    if catalog.spec.splits.duplicates == "together" and catalog.kind != "tracks":
+        changes["group"] = _by_id(used, "group", table["id"], table["id"])
+    return replace(catalog, table=table.assign(**changes))
+
+
+def _by_id(used: pd.DataFrame, column: str, ids: pd.Series, otherwise: Iterable[str | None]) -> np.ndarray:
+    known = dict(zip(used["id"], used[column], strict=True))
+    return np.array([known.get(name, other) for name, other in zip(ids, otherwise, strict=True)], dtype=object)
 
 
 def _given_parts(catalog: Catalog) -> Any:
@@ -138,7 +173,9 @@ def _duplicates(catalog: Catalog, facts: Facts) -> list[Finding]:
     if catalog.kind == "tracks":  # whose copies the check of faults tells by their positions
         return []
     valid = (facts.table["readable"] & ~facts.table["constant"]).to_numpy(dtype=bool)
-    pairs = confirmed(near_duplicates(facts.thumbnails, valid=valid), lambda row: catalog.read(row).array)
+    pairs = near_duplicates(facts.thumbnails, valid=valid)
+    if catalog.kind == "volumes":
+        pairs = confirmed(pairs, lambda row: catalog.read(row).array)
     table = catalog.table
     return duplicate_findings(table["id"], pairs, table["split"], table["class_name"])
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tumorkeras.auditing.findings import Finding, Severity, counted, fault
+from tumorkeras.data.catalog import UNLABELLED
 from tumorkeras.data.splits import PARTS
 
 if TYPE_CHECKING:
@@ -64,6 +65,24 @@ CATALOG_FAULTS: dict[str, tuple[Severity, str, str, str]] = {
         "A class that nothing shows cannot be learnt.",
         "Fill the folder, or take it out.",
     ),
+    "annotation_unreadable": (
+        "error",
+        "have lines or objects that cannot be read",
+        STOPS,
+        "Correct what the reasons name, or take it out.",
+    ),
+    "class_without_box": (
+        "warning",
+        "have a class, but no box",
+        "Nothing says where the object lies, so they are left out of training.",
+        "Draw the box; leave the class empty where nothing is to be found.",
+    ),
+    "row_twice": (
+        "error",
+        "have several rows in the table, which differ",
+        STOPS,
+        "Keep the row that is right.",
+    ),
     "class_unknown": (
         "error",
         "have a class that the spec does not name",
@@ -91,19 +110,20 @@ def _of_catalog(code: str, catalog: Catalog) -> Finding:
     """All faults of one code as one finding; the words of each go with its files."""
     faults: list[CatalogFault] = [found for found in catalog.faults if found.code == code]
     files = tuple(dict.fromkeys(name for found in faults for name in found.files))
-    reasons = {name: found.words for found in faults for name in found.files}
-    severity, what, effect, mend = CATALOG_FAULTS.get(
-        code, ("error", code.replace("_", " "), STOPS, "See the reasons.")
-    )
-    return fault(
-        code,
-        severity,
-        f"{counted(len(files), 'name')} {_agreeing(what, len(files))}",
-        files,
-        effect,
-        mend,
-        reasons=reasons,
-    )
+    words = list(dict.fromkeys(found.words for found in faults))
+    said: dict[str, dict[str, None]] = {name: {} for name in files}
+    for found in faults:
+        for name in found.files:
+            said[name][found.words] = None
+    reasons = {name: "; ".join(lines) for name, lines in said.items()}
+    if code in CATALOG_FAULTS:
+        severity, what, effect, mend = CATALOG_FAULTS[code]
+        title = f"{counted(len(files), 'name')} {_agreeing(what, len(files))}"
+    else:  # nothing that is found may be lost because it has no words here
+        severity, effect, mend = "warning", "It is not known what it does to the result.", "See the reasons."
+        title = f"{counted(len(files), 'name')} with " * bool(files) + f"{code.replace('_', ' ')}: {words[0]}"
+    more = {} if files else {"words": words}
+    return fault(code, severity, title, files, effect, mend, reasons=reasons, **more)
 
 
 def _agreeing(what: str, count: int) -> str:
@@ -142,6 +162,8 @@ def _examples(catalog: Catalog) -> pd.DataFrame:
     table = catalog.table
     if catalog.boxes is None:
         columns = {"class_name": "class", "id": "sample", "split": "part"}
+        if catalog.classes == (UNLABELLED,):  # a spec without classes
+            table = table[:0]
         return table.rename(columns=columns)[list(columns.values())].dropna(subset="class")
     boxes = catalog.boxes.dropna(subset="class")
     rows = pd.Index(table["id"]).get_indexer(boxes["image"])

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tumorkeras.auditing.findings import Finding, counted
+from tumorkeras.auditing.questions import group_column
 from tumorkeras.data.patients import PATIENT, patient_numbers
 from tumorkeras.data.splits import PARTS
 from tumorkeras.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from tumorkeras.auditing.facts import Facts
     from tumorkeras.data.catalog import Catalog
 
 # Names of columns that hold what samples have in common: who, which visit, which experiment, which copy.
@@ -24,43 +26,62 @@ GROUP_COLUMN = re.compile(
     r"visits?|acquisitions?|experiments?|batch|plates?|wells?|slides?|specimens?|groups?|clusters?)(_|$)",
     re.IGNORECASE,
 )
-DICOM = re.compile(r"\.(dcm|dicom)$", re.IGNORECASE)
+# And of columns that hold where or when samples were made.
+PLACE_COLUMN = re.compile(
+    r"(^|_)((scanner|device|site|hospital|centre|center|machine|plate)s?|batch|batches|day)(_(id|name|model|number))?_?$",
+    re.IGNORECASE,
+)
+DICOM = re.compile(r"\.(dcm|dicom|ima)$", re.IGNORECASE)
 EFFECT = (
     "What is learnt of one sample helps with its relatives, so that the figures are better than on patients, exams or "
     "experiments that the network never saw."
 )
 
 
-def leak_findings(catalog: Catalog) -> list[Finding]:
+def leak_findings(catalog: Catalog, facts: Facts | None = None) -> list[Finding]:
     """Groups that lie on both sides of a split, and groups that nobody named.
 
     Parameters
     ----------
     catalog : Catalog
-        What the spec names. Groups are those of ``group``; where the spec names none, columns of the source's own table
-        are looked at whose names and values look like groups, and the patient that DICOM files name.
+        What the spec names. Beside its groups, columns of the source's own table are looked at whose names and values
+        look like groups, and the patient that DICOM files name: where the spec names a group, only what lies on both
+        sides of a split is told of these.
+    facts : Facts, optional
+        What was found in each sample; without them DICOM files are known by their ending.
 
     Returns
     -------
     list of Finding
         They tell counts and files, never the name of a group, which may be a patient's.
     """
-    table = catalog.table
-    if table["group"].notna().any():
-        named = None if catalog.spec is None else catalog.spec.splits.group
-        return group_leaks(table["group"], table["split"], table["id"], named or "group")
-    return [*unnamed_groups(table), *_patients(table)]
+    table, column = catalog.table, group_column(catalog)
+    files = _dicom_files(table, facts)
+    if column is None or table["group"].isna().all():
+        return [*unnamed_groups(table), *_patients(table, files)]
+    named = table["group"].rename(column)
+    found = group_leaks(named, table["split"], table["id"], column)
+    return [*found, *unnamed_groups(table, named), *_patients(table, files, named)]
 
 
-def unnamed_groups(table: pd.DataFrame) -> list[Finding]:
-    """Columns that look like groups although nobody named one.
+def unnamed_groups(table: pd.DataFrame, named: pd.Series | None = None) -> list[Finding]:
+    """Columns that look like groups although nobody named them.
 
     Parameters
     ----------
     table : DataFrame
         ``id``, ``split`` (missing where unknown), and columns of the source's own.
+    named : Series, optional
+        The groups that were named, called as their column. Columns that only divide these further are passed over, and
+        so are columns that lie whole in the parts.
     """
-    return [_unnamed(name, table) for name in candidates(table)]
+    found = [_unnamed(name, table, named) for name in candidates(table) if not _divides(table[name], named)]
+    return [finding for finding in found if named is None or finding.severity != "note"]
+
+
+def _divides(column: pd.Series, groups: pd.Series | None) -> bool:
+    """Whether samples that share a value always share the group: what is torn is then torn as a group."""
+    return groups is not None and bool((groups.groupby(column).nunique(dropna=False) <= 1).all())
 
 
 def candidates(table: pd.DataFrame) -> list[str]:
@@ -71,15 +92,36 @@ def candidates(table: pd.DataFrame) -> list[str]:
     >>> candidates(pd.DataFrame({"exam_id": ["e1", "e1", "e2"], "patient": ["a", "b", "c"], "age": [3, 3, 4]}))
     ['exam_id']
     """
+    return [name for name in _shared(table, GROUP_COLUMN) if not _is_measure(table[name])]
+
+
+def batch_columns(table: pd.DataFrame) -> list[str]:
+    """Columns that look like groups, then those that look like a place, a device or a day.
+
+    Examples
+    --------
+    >>> batch_columns(pd.DataFrame({"scanner": ["x", "y", "y"], "exam": [1, 1, 2], "hospital ID": ["a", "a", "b"]}))
+    ['exam', 'scanner', 'hospital ID']
+    """
+    places = [name for name in _shared(table, PLACE_COLUMN) if not _has_fractions(table[name])]
+    return list(dict.fromkeys([*candidates(table), *places]))
+
+
+def _shared(table: pd.DataFrame, pattern: re.Pattern[str]) -> list[str]:
+    """Columns of the source's own of such a name, with values that some samples share, but not all."""
     own = [name for name in table.columns if name not in ("group", "split", "given_split", "class_name")]
-    words = [name for name in own if GROUP_COLUMN.search(re.sub(r"(?<=[a-z])(?=[A-Z])|[\W_]+", "_", str(name)))]
-    return [name for name in words if not _is_measure(table[name]) and 1 < table[name].nunique() < table[name].count()]
+    words = [name for name in own if pattern.search(re.sub(r"(?<=[a-z])(?=[A-Z])|[\W_]+", "_", str(name)))]
+    return [name for name in words if 1 < table[name].nunique() < table[name].count()]
 
 
 def _is_measure(column: pd.Series) -> bool:
     """Whether a column holds fractions or yes and no, which name nobody."""
     if column.nunique() <= 2:
         return set(column.dropna().unique()) <= {0, 1}
+    return _has_fractions(column)
+
+
+def _has_fractions(column: pd.Series) -> bool:
     return bool(pd.api.types.is_float_dtype(column) and (column.dropna() % 1 != 0).any())
 
 
@@ -149,28 +191,35 @@ def _pairs(crossing: pd.DataFrame) -> str:
     return ", ".join(f"{count:,} in {pair}" for pair, count in _pair_counts(crossing).items())
 
 
-def _unnamed(name: str, table: pd.DataFrame) -> Finding:
-    """A column that looks like groups, while the spec names none."""
+def _unnamed(name: str, table: pd.DataFrame, named: pd.Series | None = None) -> Finding:
+    """A column that looks like groups, while the spec names none or another."""
     groups = table[name]
     crossing = _crossing(groups, table["split"])
     sizes = groups.value_counts()
     looks = f"column {name!r} looks like a group ({counted(len(sizes), 'value')}, up to {sizes.iloc[0]} samples each)"
     figures = {"column": name, "values": len(sizes), "largest": int(sizes.iloc[0]), "pairs": _pair_counts(crossing)}
     mend = f"Set splits.group: {name}, if samples with the same value are of one patient, exam, experiment or copy."
+    but = "splits.group names none" if named is None else f"the groups are those of {named.name!r}"
     if crossing.empty:
         effect = "The parts at hand keep it whole; folds of a cross-validation would not."
-        return Finding(
-            "leaks", "group_not_named", "note", f"{looks}, but splits.group names none", (), effect, mend, figures
-        )
+        return Finding("leaks", "group_not_named", "note", f"{looks}, but {but}", (), effect, mend, figures)
     torn = f"{counted(len(crossing), 'value')} in more than one part: {_pairs(crossing)}"
-    title = f"{looks}, but splits.group names none; {torn}"
+    title = f"{looks}, but {but}; {torn}"
     files = tuple(table.loc[groups.isin(crossing.index), "id"])
     return Finding("leaks", "group_not_named", "warning", title, files, EFFECT, mend, figures)
 
 
-def _patients(table: pd.DataFrame) -> list[Finding]:
+def _dicom_files(table: pd.DataFrame, facts: Facts | None) -> pd.Series:
+    """Which samples are DICOM files, or folders of them: as they were decoded, else by their name."""
+    named = table["path"].map(lambda path: bool(DICOM.search(path)) or (path != "" and Path(path).is_dir()))
+    if facts is None:
+        return named.astype(bool)
+    formats = pd.Series(facts.table["format"].to_numpy(), index=table.index)
+    return (table["path"] != "") & ((formats == "dicom") | ((formats == "") & named.astype(bool)))
+
+
+def _patients(table: pd.DataFrame, chosen: pd.Series, named: pd.Series | None = None) -> list[Finding]:
     """The patients that DICOM files name, where the spec says nothing of them."""
-    chosen = table["path"].map(lambda path: bool(DICOM.search(path)) or (path != "" and Path(path).is_dir()))
     if not chosen.any():
         return []
     try:
@@ -178,8 +227,10 @@ def _patients(table: pd.DataFrame) -> list[Finding]:
     except MissingExtraError:
         return []  # that the files cannot be read is told by the faults
     patients = patients.set_axis(table.index[chosen]).reindex(table.index)
-    if not 1 < patients.nunique() < patients.count():
+    if not 1 < patients.nunique() < patients.count() or _divides(patients, named):
         return []
-    found = _unnamed(PATIENT, table.assign(patient=patients))
+    found = _unnamed(PATIENT, table.assign(patient=patients), named)
+    if found.severity == "note":
+        return [found] if named is None else []
     # A column may only look like a group; the files say who the patient is.
-    return [replace(found, severity="error") if found.severity == "warning" else found]
+    return [replace(found, severity="error")]

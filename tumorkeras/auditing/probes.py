@@ -27,6 +27,7 @@ FOLDS = 5
 LEAST = 10  # samples of a class: with fewer there is nothing to probe
 MOST = 2000  # samples that a probe reads: they put the ends of its interval within about 0.03 of the score
 MOST_CLASSES = 10
+TREES = 25  # of the forest
 SCREENED = 30  # features that a screened model keeps
 PENALTY = 0.1  # C of the logistic regression
 RESAMPLES = 2000  # Bonferroni's ends lie far out
@@ -70,7 +71,7 @@ def screened_model() -> Pipeline:
     """
     both = [
         ("linear", LogisticRegression(C=PENALTY, max_iter=1000)),
-        ("forest", RandomForestClassifier(25, min_samples_leaf=3, random_state=0)),
+        ("forest", RandomForestClassifier(TREES, min_samples_leaf=3, random_state=0)),
     ]
     return Pipeline(
         [

@@ -77,6 +77,14 @@ def _one_a_class(held: pd.Series, labelled: np.ndarray) -> list[Question]:
     return questions
 
 
+def group_column(catalog: Catalog) -> str | None:
+    """The column that the groups come from; None where nobody named one, though copies may be joined in ``group``."""
+    if catalog.spec is None:
+        return "group" if catalog.table["group"].notna().any() else None
+    of_source = getattr(catalog.spec.source, "groups", None)
+    return catalog.spec.splits.group or getattr(of_source, "group_column", None)
+
+
 def group_names(catalog: Catalog, table: pd.DataFrame) -> pd.Series | None:
     """The group of each row of a catalog's table: its own, else of the column that the spec names; None without."""
     named = None if catalog.spec is None else catalog.spec.splits.group

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tumorkeras.data.cache import rows_of
 from tumorkeras.errors import ModelError
 from tumorkeras.spec import DataSpec, SimulationSource, TracksSource
 
@@ -62,7 +63,8 @@ def data_hash(samples: Samples) -> str:
 def add_content(digest: Any, samples: Samples) -> None:
     """Add the values and labels of some samples, in their order, to a hash."""
     for start in range(0, len(samples), AT_ONCE):
-        digest.update(np.ascontiguousarray(samples.values[start : start + AT_ONCE]).data)
+        rows = np.arange(start, min(start + AT_ONCE, len(samples)))
+        digest.update(np.ascontiguousarray(rows_of(samples.values, rows)).data)
     digest.update(samples.labels.tobytes())
 
 

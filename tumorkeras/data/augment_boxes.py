@@ -57,7 +57,7 @@ def augment_boxes(
     if "intensity" in kinds:
         images = change_intensity(images, _inside(images, areas), seed)
     if "speckle" in kinds:
-        images = add_speckle(images, seed + 10)
+        images += _inside(images, areas) * (add_speckle(images, seed + 10) - images)
     if not {"flip", "rotate", "crop"} & set(kinds):
         return images, boxes, classes
     matrices = _matrices(tf.shape(images), kinds, seed + 20)

@@ -16,8 +16,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from tumorkeras.data.tracks import shortened
-from tumorkeras.errors import DataError
+from tumorkeras.errors import DataError, shortened
 from tumorkeras.progress import progress_bar
 
 IN_MEMORY = 256 * 2**20  # bytes; below it a file on disk gains nothing

@@ -34,7 +34,7 @@ def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
 
 
 def letterbox(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The image scaled to fit into (height, width), its shape kept, centered on black.
+    """The image scaled to fit into (height, width), its shape kept, centered on 0, or on its smallest negative value.
 
     Examples
     --------
@@ -44,7 +44,8 @@ def letterbox(image: np.ndarray, height: int, width: int) -> np.ndarray:
     placed = boxes.letterbox(image.shape[:2], (height, width))
     kind = cv2.INTER_AREA if placed.scale < 1 else cv2.INTER_LINEAR
     scaled = cv2.resize(image, (placed.width, placed.height), interpolation=kind)
-    canvas = np.zeros((height, width, image.shape[2]), dtype=image.dtype)
+    # Of Hounsfield units 0 is water: around an image with negative values lies what is darkest in it.
+    canvas = np.full((height, width, image.shape[2]), min(0, image.min()), dtype=image.dtype)
     place = np.s_[placed.top : placed.top + placed.height, placed.left : placed.left + placed.width]
     canvas[place] = scaled.reshape(placed.height, placed.width, -1)
     return canvas

@@ -10,16 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tumorkeras.data.annotations import read_annotations
-from tumorkeras.data.annotations.masks import has_suffix
-from tumorkeras.data.image_files import CatalogFault, Names, find_samples
+from tumorkeras.data.box_tables import NO_OBJECTS, contents, read_boxes, unknown_classes, with_columns
+from tumorkeras.data.image_files import PASSED_OVER, CatalogFault, find_samples
+from tumorkeras.data.image_tables import join_table
 from tumorkeras.data.patients import PATIENT, patient_numbers
 from tumorkeras.data.readers import Reading, read
-from tumorkeras.data.tables import read_table
 from tumorkeras.data.track_sources import tracks_of
-from tumorkeras.data.tracks import shortened
 from tumorkeras.data.volumes import read_npz_volumes
-from tumorkeras.errors import DataError
+from tumorkeras.errors import DataError, shortened
 from tumorkeras.spec import (
     DataSpec,
     DetectionSource,
@@ -31,7 +29,8 @@ from tumorkeras.spec import (
     TracksSource,
 )
 
-NO_OBJECTS = "no objects"
+__all__ = ["NO_OBJECTS", "UNLABELLED", "Catalog", "CatalogFault", "catalog_of", "with_group", "without_group"]
+
 UNLABELLED = "unlabelled"  # the class of samples that have none
 LEVELS = {"class": "class_name", "split": "given_split"}
 BASE = ["id", "path", "class_name", "group", "given_split", "split"]
@@ -119,6 +118,11 @@ def catalog_of(spec: DataSpec) -> Catalog:
     return replace(catalog, table=with_group(catalog.table, spec))
 
 
+def without_group(table: pd.DataFrame, spec: DataSpec) -> pd.DataFrame:
+    """The table with no group yet; a column of that name stays where the spec names it."""
+    return table if spec.splits.group == "group" and "group" in table else table.assign(group=None)
+
+
 def with_group(table: pd.DataFrame, spec: DataSpec) -> pd.DataFrame:
     """The table with the column that the spec names as its group; as it is where the spec names none.
 
@@ -169,8 +173,8 @@ def _(source: ImageFolderSource, spec: DataSpec) -> Catalog:
     if levels[:1] == ["class_name"]:
         faults += _empty_folders(folder, set(table["class_name"]))
     if source.table is not None:
-        table, more = _joined(table, source.table, spec)
-        faults += more
+        table, more, unnamed = join_table(table, source.table, spec)
+        faults += [*more, *_without_row(unnamed, source.table)]
     classed = "class_name" in levels or _has_class(source.table)
     if not classed:
         table["class_name"] = UNLABELLED
@@ -178,6 +182,11 @@ def _(source: ImageFolderSource, spec: DataSpec) -> Catalog:
     faults += _class_faults(table, spec.classes if classed else None, classed)
     classes = tuple((classed and spec.classes) or found)
     return Catalog(_ordered(table), None, classes, "volumes" if volumes else "images", tuple(faults), spec, _of(table))
+
+
+def _without_row(names: list[str], table: ImageTable) -> list[CatalogFault]:
+    words = f"has no row in {Path(table.path).name}; add one, or take the image out"
+    return [CatalogFault("image_without_row", tuple(names), words)] if names else []
 
 
 def _has_class(table: ImageTable | None) -> bool:
@@ -205,7 +214,7 @@ def _loose(names: pd.Series, levels: str) -> list[CatalogFault]:
 
 def _empty_folders(folder: Path, classes: set[str]) -> list[CatalogFault]:
     names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    empty = tuple(name for name in names if name not in classes)
+    empty = tuple(name for name in names if name not in classes and name not in PASSED_OVER)
     words = "is the folder of a class, but holds no sample; fill it, or take it out"
     return [CatalogFault("class_empty", empty, words)] if empty else []
 
@@ -233,115 +242,27 @@ def _ordered(table: pd.DataFrame) -> pd.DataFrame:
     return table[[*BASE, *(name for name in table.columns if name not in BASE)]]
 
 
-# ------------------------------------------------------------------------------------- a table with a row an image
-
-
-def _joined(table: pd.DataFrame, named: ImageTable, spec: DataSpec) -> tuple[pd.DataFrame, list[CatalogFault]]:
-    """The samples with the columns of their rows in a CSV."""
-    path = spec.resolve(named.path)
-    rows = read_table(path)
-    wanted = [named.image_column, named.class_column, named.split_column]
-    absent = [f"has no column {name!r}; it has {list(rows.columns)}" for name in wanted if name and name not in rows]
-    if absent:
-        raise DataError(str(path), absent)
-    found, faults = _matched(rows[named.image_column], table["id"], "row_without_file", path.name)
-    rows = rows.assign(id=found).dropna(subset="id").drop_duplicates("id")
-    unnamed = table.loc[~table["id"].isin(rows["id"]), "id"]
-    if len(unnamed):
-        words = f"has no row in {path.name}; add one, or take the image out"
-        faults.append(CatalogFault("image_without_row", tuple(unnamed), words))
-    columns = {named.class_column: "class_name", named.split_column: "given_split"}
-    taken = {name: columns.get(name, name) for name in rows.columns if name in columns or name not in table.columns}
-    joined = table.drop(columns=[name for name in taken.values() if name in table.columns])
-    rows = rows[["id", *taken]].rename(columns=taken)
-    for name in set(columns.values()) & set(rows.columns):  # 0 and 1 are names here
-        rows[name] = _as_names(rows[name])
-    return joined.merge(rows, on="id", how="left"), faults
-
-
-def _as_names(column: pd.Series) -> pd.Series:
-    """Numbers as text, 1.0 as "1": a column with gaps is read as fractions."""
-    if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
-        column = column.astype("Int64")
-    return column.map(str, na_action="ignore").astype(object).where(column.notna(), None)
-
-
-def _matched(names: pd.Series, ids: pd.Series, absent: str, where: str) -> tuple[np.ndarray, list[CatalogFault]]:
-    """The sample that each name means, and what is wrong with names that mean none or several."""
-    finder = Names(ids)
-    found = {name: finder.find(str(name)) for name in names.dropna().unique()}
-    lost = tuple(str(name) for name, samples in found.items() if not samples)
-    unclear = tuple(str(name) for name, samples in found.items() if len(samples) > 1)
-    faults = []
-    if lost:
-        faults.append(CatalogFault(absent, lost, f"is named in {where}, but no such image is there"))
-    if unclear:
-        words = f"is named in {where}, but several images are called so; give the path from the folder"
-        faults.append(CatalogFault("ambiguous_name", unclear, words))
-    single = {name: samples[0] for name, samples in found.items() if len(samples) == 1}
-    return np.array([single.get(name) for name in names], dtype=object), faults
-
-
 # ------------------------------------------------------------------------------------------------------------ boxes
 
 
 @_list.register
 def _(source: DetectionSource, spec: DataSpec) -> Catalog:
-    folder = spec.resolve(source.path)
-    table, faults = _files(folder, volumes=False)
-    place = spec.resolve(source.annotations)
-    boxes = read_annotations(place, format=source.format, images=folder, classes=spec.classes, columns=source.columns)
-    table = _without_masks(table, place, source.format)
-    boxes, more = _placed(boxes, table, place.name)
+    table, faults = _files(spec.resolve(source.path), volumes=False)
+    table, boxes, listed, extra, more = read_boxes(table, source, spec)
     faults += more
-    listed = set(boxes["image"])
     if source.table is not None:
-        table, more = _joined(table, source.table, spec)
         # An image that the table does not name may still be named by its boxes.
-        absent = {fault.code: fault for fault in more if fault.code == "image_without_row"}.get("image_without_row")
-        listed |= set(table["id"]) - set(absent.files if absent else ())
-        faults += [fault for fault in more if fault is not absent]
-    parts = boxes.dropna(subset="split").drop_duplicates("image").set_index("image")["split"]
-    table["given_split"] = table["given_split"].where(table["given_split"].notna(), table["id"].map(parts))
-    boxes = boxes.dropna(subset="xmin").reset_index(drop=True)
+        table, more, unnamed = join_table(table, source.table, spec)
+        faults += more
+        without_box = {name for fault in faults if fault.code == "class_without_box" for name in fault.files}
+        listed |= set(table["id"]) - set(unnamed) - without_box
+    table = with_columns(table, extra, spec.splits.group)
     table["labelled"] = table["id"].isin(listed) | (source.unlisted == "no_objects")
-    if not _has_class(source.table):
-        table["class_name"] = _image_classes(table, boxes)
+    found = contents(table, boxes)
+    table["class_name"] = table["class_name"].where(table["class_name"].notna(), found)
     classes = tuple(spec.classes or sorted(boxes["class"].dropna().unique()))
-    faults += _box_class_faults(boxes, classes)
+    faults += unknown_classes(boxes, classes)
     return Catalog(_ordered(table), boxes, classes, "images", tuple(faults), spec, _of(table))
-
-
-def _without_masks(table: pd.DataFrame, annotations: Path, form: str) -> pd.DataFrame:
-    """Leave out images that are annotations: in a folder of their own, or beside the images by their name."""
-    mask = table["path"].map(lambda path: Path(path).is_relative_to(annotations))
-    if mask.all():
-        mask = table["id"].map(lambda name: form.endswith("masks") and has_suffix(Path(name)))
-    return table[~mask].reset_index(drop=True)
-
-
-def _placed(boxes: pd.DataFrame, table: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[CatalogFault]]:
-    found, faults = _matched(boxes["image"], table["id"], "annotation_without_file", where)
-    return boxes.assign(image=found).dropna(subset="image").reset_index(drop=True), faults
-
-
-def _image_classes(table: pd.DataFrame, boxes: pd.DataFrame) -> pd.Series:
-    """What is in each image: its classes, "no objects", or nothing known."""
-    inside = boxes.dropna(subset="class").groupby("image")["class"].agg(lambda names: " + ".join(sorted(set(names))))
-    known = table["id"].map(inside)
-    return known.where(known.notna() | ~table["labelled"], NO_OBJECTS).astype(object)
-
-
-def _box_class_faults(boxes: pd.DataFrame, classes: tuple[str, ...]) -> list[CatalogFault]:
-    odd = boxes[boxes["class"].notna() & ~boxes["class"].isin(classes)]
-    return [
-        CatalogFault(
-            "class_unknown",
-            tuple(dict.fromkeys(rows["image"])),
-            f"class {name!r} is in the data but not in classes {list(classes)}",
-        )
-        for name, rows in odd.groupby("class")
-    ]
 
 
 # ------------------------------------------------------------------------------------------------- volumes and tracks
@@ -354,7 +275,7 @@ def _(source: NpzSource, spec: DataSpec) -> Catalog:
     labels = samples.pop("label").to_numpy()
     names = list(spec.classes or [str(k) for k in range(labels.max() + 1)])
     samples["class_name"] = [names[k] if k < len(names) else str(k) for k in labels]
-    samples = samples.assign(path="", group=None)
+    samples = without_group(samples.assign(path=""), spec)
     faults = _class_faults(samples, names, True)
     spacing = None if spec.input.spacing is None else tuple(spec.input.spacing)
 

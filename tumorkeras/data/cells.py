@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tumorkeras.data.text import read_text
-from tumorkeras.data.tracks import shortened
-from tumorkeras.errors import DataError
+from tumorkeras.errors import DataError, shortened
 
 MOST_MEGABYTES = 1024
 SEPARATORS = (",", ";", "\t", "|")

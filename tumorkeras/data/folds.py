@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tumorkeras.data.tracks import read_csv, shortened
-from tumorkeras.errors import DataError
+from tumorkeras.data.tracks import read_csv
+from tumorkeras.errors import DataError, shortened
 from tumorkeras.files import write_whole
 
 Folds = list[tuple[np.ndarray, np.ndarray]]

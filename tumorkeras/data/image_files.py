@@ -135,7 +135,7 @@ class Names:
     Examples
     --------
     >>> names = Names(["benign/a.png", "benign/b.png", "malignant/b.png"])
-    >>> names.find("a"), names.find("data\\benign\\b.png"), names.find("b.png"), names.find("normal/a.png")
+    >>> names.find("a"), names.find("data/benign/b.png"), names.find("b.png"), names.find("normal/a.png")
     (['benign/a.png'], ['benign/b.png'], ['benign/b.png', 'malignant/b.png'], [])
     """
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import numpy as np
 
@@ -20,33 +21,29 @@ LOOKED_AT = 15  # files whose values tell the dtype of all
 
 @dataclass(frozen=True)
 class Crop:
-    """A region of an image: xyxy in pixels, cut to the image."""
+    """A box of an image, xyxy in pixels, with a margin on each side: a share of its longer side."""
 
     xmin: float
     ymin: float
     xmax: float
     ymax: float
+    margin: float = 0.0
 
-    def of(self, image: np.ndarray) -> np.ndarray:
-        """What lies in the region, at least one pixel.
-
-        Raises
-        ------
-        DataError
-            If the region lies outside the image.
-        """
-        height, width = image.shape[:2]
-        left, top = max(0, int(np.floor(self.xmin))), max(0, int(np.floor(self.ymin)))
-        right, bottom = min(width, int(np.ceil(self.xmax))), min(height, int(np.ceil(self.ymax)))
-        if right <= left or bottom <= top:
-            box = f"{self.xmin:g}, {self.ymin:g}, {self.xmax:g}, {self.ymax:g}"
-            raise DataError("box", [f"the box {box} has no pixel of the image of {width} x {height}"])
-        return image[top:bottom, left:right]
+    def of(self, image: np.ndarray) -> np.ndarray | None:
+        """What of the image lies in the box and its margin; None where the box has no pixel of the image."""
+        if _pixels(image, self.xmin, self.ymin, self.xmax, self.ymax).size == 0:
+            return None
+        around = self.margin * max(self.xmax - self.xmin, self.ymax - self.ymin)
+        return _pixels(image, self.xmin - around, self.ymin - around, self.xmax + around, self.ymax + around)
 
 
-def decode_all(
-    catalog: Catalog, shape: tuple[int, ...], rows: np.ndarray | None = None, crops: list[Crop] | None = None
-) -> np.ndarray:
+def _pixels(image: np.ndarray, xmin: float, ymin: float, xmax: float, ymax: float) -> np.ndarray:
+    """Every pixel that a box touches."""
+    top, left = max(0, math.floor(ymin)), max(0, math.floor(xmin))
+    return image[top : max(top, math.ceil(ymax)), left : max(left, math.ceil(xmax))]
+
+
+def decode_all(catalog: Catalog, shape: tuple[int, ...]) -> np.ndarray:
     """The samples (n, \\*shape) of a catalog, letterboxed (images) or fitted (volumes); large sets lie on disk.
 
     Parameters
@@ -55,10 +52,6 @@ def decode_all(
         Of images or volumes.
     shape : tuple of int
         (height, width, channels) or (depth, height, width, channels).
-    rows : ndarray, optional
-        Rows of the catalog, by default all, each once.
-    crops : list of Crop, optional
-        A region for each of ``rows``.
 
     Returns
     -------
@@ -68,38 +61,80 @@ def decode_all(
     Raises
     ------
     DataError
-        If files cannot be read, have several pages, or are not all of the same dtype: all of them are named.
+        If files cannot be read, have several pages, do not say the spacing that the spec asks for, or are not all of
+        the same dtype: all of them are named.
     """
-    if shape[-1] not in (1, 3):
-        raise DataError("input.shape", [f"has {shape[-1]} channels; images have 1 (grey) or 3 (colour)"])
-    rows = np.arange(len(catalog)) if rows is None else rows
-    if not len(rows):
-        raise DataError("source.path", ["holds no sample"])
-    stored = _common_dtype(catalog, rows)
-    fit = _fitter(catalog, shape)
-    # The regions of an image follow one another: it is decoded once.
-    read = lru_cache(maxsize=16)(partial(_read, catalog))
-    dtype = stored if stored in ("uint8", "uint16") else "float32"
+    rows = np.arange(len(catalog))
+    decoder = _Decoder(catalog, shape, rows)
+    return decoded(len(rows), shape, decoder.dtype, lambda row: decoder.fitted(row, decoder.read(row)))
+
+
+def decode_regions(
+    catalog: Catalog, shape: tuple[int, ...], rows: np.ndarray, crops: list[Crop]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Regions (n, \\*shape) of the images of a catalog, as :func:`decode_all` gives images.
+
+    Parameters
+    ----------
+    rows : ndarray of int, shape (n,)
+        The image of each region; where the regions of an image follow one another it is decoded once.
+    crops : list of Crop
+
+    Returns
+    -------
+    regions : numpy.ndarray
+    inside : ndarray of bool, shape (n,)
+        Whether the box has a pixel of its image; where it has none the region is 0.
+    """
+    decoder = _Decoder(catalog, shape, rows)
+    read = lru_cache(maxsize=16)(decoder.read)
+    inside = np.ones(len(rows), dtype=bool)
 
     def fill(number: int) -> np.ndarray:
         row = int(rows[number])
-        reading = _read(catalog, row) if crops is None else read(row)
+        reading = read(row)
+        region = crops[number].of(reading.array)
+        if region is None:
+            inside[number] = False
+            return np.zeros(shape, decoder.dtype)
+        return decoder.fitted(row, reading._replace(array=region))
+
+    return decoded(len(rows), shape, decoder.dtype, fill), inside
+
+
+class _Decoder:
+    """Reads rows of a catalog and puts them on the canvas; faults are headed by the sample's id."""
+
+    def __init__(self, catalog: Catalog, shape: tuple[int, ...], rows: np.ndarray) -> None:
+        if shape[-1] not in (1, 3):
+            raise DataError("input.shape", [f"has {shape[-1]} channels; images have 1 (grey) or 3 (colour)"])
+        if not len(rows):
+            raise DataError("source.path", ["holds no sample"])
+        self._catalog, self._channels = catalog, shape[-1]
+        self._fit = _fitter(catalog, shape)
+        self._stored = _common_dtype(catalog, rows)
+        self.dtype = self._stored if self._stored in ("uint8", "uint16") else "float32"
+
+    def read(self, row: int) -> Reading:
+        """A sample of the dtype that most have."""
+        name = str(self._catalog.table["id"].iat[row])
         try:
-            _check_dtype(reading.array, stored)
-            array = reading.array if crops is None else crops[number].of(reading.array)
-            return fit(reading._replace(array=with_channels(array, shape[-1]))).astype(dtype, copy=False)
+            reading = self._catalog.read(row)
         except DataError as error:
-            raise DataError(str(catalog.table["id"].iat[row]), error.faults) from None
+            raise DataError(name, error.faults or [error.heading]) from None
+        found = reading.array.dtype.name
+        if found != self._stored:
+            fault = f"holds {found} values, but most files hold {self._stored}; give all the same"
+            raise DataError(name, [fault])
+        return reading
 
-    return decoded(len(rows), shape, dtype, fill)
-
-
-def _read(catalog: Catalog, row: int) -> Reading:
-    """A sample, its faults headed by its id."""
-    try:
-        return catalog.read(row)
-    except DataError as error:
-        raise DataError(str(catalog.table["id"].iat[row]), error.faults or [error.heading]) from None
+    def fitted(self, row: int, reading: Reading) -> np.ndarray:
+        """A sample, or a region of it, on the canvas."""
+        try:
+            array = self._fit(reading._replace(array=with_channels(reading.array, self._channels)))
+        except DataError as error:
+            raise DataError(str(self._catalog.table["id"].iat[row]), error.faults) from None
+        return array.astype(self.dtype, copy=False)
 
 
 def _common_dtype(catalog: Catalog, rows: np.ndarray) -> str:
@@ -114,23 +149,19 @@ def _common_dtype(catalog: Catalog, rows: np.ndarray) -> str:
     return found.most_common(1)[0][0] if found else "uint8"
 
 
-def _check_dtype(array: np.ndarray, stored: str) -> None:
-    found = array.dtype.name
-    if found != stored:
-        raise DataError("dtype", [f"holds {found} values, but most files hold {stored}; give all the same"])
-
-
 def _fitter(catalog: Catalog, shape: tuple[int, ...]) -> Callable[[Reading], np.ndarray]:
     if catalog.kind == "images":
         return lambda reading: letterbox(_single(reading.array), shape[0], shape[1])
     wanted = None if catalog.spec is None else catalog.spec.input.spacing
-    return lambda reading: fit_volume(
-        reading.array if reading.array.ndim == 4 else reading.array[None], shape, _depth_first(reading.spacing), wanted
-    )
 
+    def fit(reading: Reading) -> np.ndarray:
+        volume = reading.array if reading.array.ndim == 4 else reading.array[None]
+        if wanted is not None and (reading.spacing is None or len(reading.spacing) != 3):
+            fault = "says no spacing along its three axes, so it cannot be brought to input.spacing"
+            raise DataError("spacing", [f"{fault}; leave input.spacing out, or give files that say it"])
+        return fit_volume(volume, shape, reading.spacing, wanted)
 
-def _depth_first(spacing: tuple[float, ...] | None) -> tuple[float, ...] | None:
-    return spacing if spacing is None or len(spacing) == 3 else None
+    return fit
 
 
 def _single(array: np.ndarray) -> np.ndarray:

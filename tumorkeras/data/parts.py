@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from tumorkeras.data.annotations.names import part_of
+from tumorkeras.data.cache import decoded
 from tumorkeras.data.catalog import Catalog
-from tumorkeras.data.similarity import confirmed, duplicate_groups, near_duplicates, thumbnail
-from tumorkeras.data.splits import PARTS, assign_parts
-from tumorkeras.data.tracks import shortened
-from tumorkeras.errors import DataError
+from tumorkeras.data.similarity import SIDE, confirmed, duplicate_groups, near_duplicates, thumbnail
+from tumorkeras.data.splits import assign_parts
+from tumorkeras.errors import DataError, shortened
 from tumorkeras.spec import DataSpec
 
 
@@ -70,8 +71,17 @@ def joined_groups(groups: pd.Series, read: Callable[[int], np.ndarray]) -> np.nd
     read : callable
         From the number of a sample to its array, as :func:`tumorkeras.read` gives it.
     """
-    thumbnails = np.stack([thumbnail(read(row)) for row in range(len(groups))])
-    pairs = confirmed(near_duplicates(thumbnails)[["first", "second"]], read)
+    readable = np.ones(len(groups), dtype=bool)
+
+    def look_at(row: int) -> np.ndarray:
+        try:
+            return thumbnail(read(row))
+        except DataError:  # named where all are decoded
+            readable[row] = False
+            return np.zeros((SIDE, SIDE), "uint8")
+
+    thumbnails = decoded(len(groups), (SIDE, SIDE), "uint8", look_at, description="looking for copies")
+    pairs = confirmed(near_duplicates(thumbnails, valid=readable)[["first", "second"]], read)
     if groups.notna().all():
         codes, _ = pd.factorize(groups)
         firsts = pd.Series(range(len(groups))).groupby(codes).transform("min")
@@ -92,7 +102,7 @@ def parts_of(spec: DataSpec, table: pd.DataFrame, classes: tuple[str, ...]) -> n
         If the spec names parts that the data do not have, a group is in two parts, or a part cannot be drawn.
     """
     parts = _chosen(spec, table, classes)
-    _check_groups_whole(table["group"], parts)
+    _check_groups_whole(table, parts)
     return parts
 
 
@@ -104,8 +114,10 @@ def _chosen(spec: DataSpec, table: pd.DataFrame, classes: tuple[str, ...]) -> np
     shares = spec.splits.fractions.model_dump()
     found = sorted(set(table["given_split"].dropna())) if "given_split" in table else []
     # Mixing the data's own parts anew is a leak where their makers parted patients: it must be asked for.
-    given = spec.splits.given or {name: name for name in found if name in PARTS}
-    if not given:
+    given = spec.splits.given or {name: part for name in found if (part := part_of(name))}
+    if not found:
+        if spec.splits.given:
+            raise DataError("splits.given", ["the data come with no parts; leave it out"])
         return assign_parts(labels, shares, groups, spec.splits.seed, classes)
     faults = [f"says nothing of the data's part {name!r}" for name in found if name not in given]
     faults += [f"names the part {name!r}, but the data have {', '.join(found)}" for name in given if name not in found]
@@ -127,16 +139,19 @@ def _chosen(spec: DataSpec, table: pd.DataFrame, classes: tuple[str, ...]) -> np
     return parts
 
 
-def _check_groups_whole(groups: pd.Series, parts: np.ndarray) -> None:
-    """Refuse parts, given by the user, that share a group; its name may be a patient's and is not told."""
+def _check_groups_whole(table: pd.DataFrame, parts: np.ndarray) -> None:
+    """Refuse parts, given by the user, that share a group; samples are named, a group may be a patient's name."""
+    groups = table["group"]
     if groups.isna().any():
         return
-    found = pd.Series(parts, dtype=object).groupby(groups.to_numpy()).unique()
-    shared = found[found.str.len() > 1]
-    if len(shared):
-        pairs = sorted({" and ".join(sorted(names)) for names in shared})
-        fault = f"{len(shared)} of {len(found)} groups are in more than one part ({'; '.join(pairs)})"
-        raise DataError("splits", [f"{fault}; give other parts, or leave the group out"])
+    found = pd.DataFrame({"group": groups.to_numpy(), "part": parts, "id": table["id"].to_numpy()})
+    firsts = found.drop_duplicates(["group", "part"]).groupby("group", sort=False)
+    torn = [rows for _, rows in firsts if len(rows) > 1]
+    if not torn:
+        return
+    shown = [" and ".join(f"{row.id} ({row.part})" for row in rows.itertuples()) + " are of one group" for rows in torn]
+    count = f"{len(torn)} of {groups.nunique()} groups are in more than one part"
+    raise DataError("splits", [f"{count}; give other parts, or leave the group out", *shortened(shown)])
 
 
 def _listed(spec: DataSpec, table: pd.DataFrame) -> np.ndarray:

@@ -33,7 +33,7 @@ def patient_numbers(paths: Iterable[str]) -> pd.Series:
 
 
 def _patient_id(path: Path) -> str | None:
-    if path.is_dir():
-        path = next((file for file in sorted(path.iterdir()) if file.is_file()), path)
-    # Whatever is wrong with the file is said where it is decoded.
-    return str(header_value(path, "PatientID") or "").strip() or None
+    """The first PatientID of a file, or of the files of a folder; what is wrong with them is said elsewhere."""
+    files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
+    found = (str(header_value(file, "PatientID") or "").strip() for file in files)
+    return next((name for name in found if name), None)

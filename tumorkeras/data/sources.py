@@ -8,14 +8,15 @@ from functools import singledispatch
 import numpy as np
 import pandas as pd
 
-from tumorkeras.data.catalog import Catalog, catalog_of, with_group
-from tumorkeras.data.images import Crop, decode_all
+from tumorkeras.data.catalog import Catalog, catalog_of, with_group, without_group
+from tumorkeras.data.images import Crop, decode_all, decode_regions
 from tumorkeras.data.parts import with_parts
 from tumorkeras.data.rendering import renderer_of
+from tumorkeras.data.stored import choose
 from tumorkeras.data.track_sources import groups_of, read_tracks
-from tumorkeras.data.tracks import crop_tracks, normalise_scale, shortened
+from tumorkeras.data.tracks import crop_tracks, normalise_scale
 from tumorkeras.data.volumes import read_npz_volumes
-from tumorkeras.errors import DataError
+from tumorkeras.errors import DataError, shortened
 from tumorkeras.spec import (
     DataSpec,
     DetectionSource,
@@ -27,8 +28,9 @@ from tumorkeras.spec import (
     TracksSource,
 )
 
+CORNERS = ["xmin", "ymin", "xmax", "ymax"]
 # What loading passes over with a note; any other fault of the files ends it.
-PASSED_OVER = ("not_a_file",)
+PASSED_OVER = ("not_a_file", "class_without_box")
 
 
 @dataclass
@@ -131,7 +133,7 @@ def _(source: NpzSource, spec: DataSpec) -> SourceData:
     if labels.max() >= len(names):
         raise DataError("classes", [f"names {len(names)} classes, but the labels go up to {labels.max()}"])
     table["class_name"] = [names[k] for k in labels]
-    return SourceData(with_group(table.assign(group=None), spec), volumes, list(names))
+    return SourceData(with_group(without_group(table, spec), spec), volumes, list(names))
 
 
 # ----------------------------------------------------------------------------------------------------------- images
@@ -167,14 +169,12 @@ def _(source: RegionsSource, spec: DataSpec) -> SourceData:
     group = table["group"].where(table["group"].notna(), table["id"])
     table = table.assign(group=group, class_name=boxes["class"], id=table["id"] + "#" + number.astype(str))
     table["box_area"] = ((boxes["xmax"] - boxes["xmin"]) * (boxes["ymax"] - boxes["ymin"])).to_numpy("float64")
-    values = decode_all(catalog, tuple(spec.input.shape), rows, _crops(boxes, source.margin))
+    crops = [Crop(*corners, source.margin) for corners in boxes[CORNERS].to_numpy("float64")]
+    values, inside = decode_regions(catalog, tuple(spec.input.shape), rows, crops)
+    if not inside.all():
+        notes.append(f"{(~inside).sum()} of {len(inside)} boxes lie outside their image and were left out")
+        table, values = table[inside].reset_index(drop=True), choose(values, np.flatnonzero(inside))
     return SourceData(_bare(table), values, list(catalog.classes), notes)
-
-
-def _crops(boxes: pd.DataFrame, margin: float) -> list[Crop]:
-    corners = boxes[["xmin", "ymin", "xmax", "ymax"]].to_numpy("float64")
-    around = margin * (corners[:, 2:] - corners[:, :2]).max(axis=1, keepdims=True)
-    return [Crop(*box) for box in np.hstack([corners[:, :2] - around, corners[:, 2:] + around])]
 
 
 def _sound(catalog: Catalog) -> tuple[Catalog, list[str]]:

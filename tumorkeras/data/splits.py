@@ -81,10 +81,12 @@ def split_off(
         raise DataError("splits.fractions", [f"{found} too few to split a part off"])
     if groups is None:
         counts = np.bincount(labels)
+        classes, scarcest = int((counts > 0).sum()), counts[counts > 0].min()
+        # A small part still holds each class, where the rest keeps two of it.
+        least = classes if scarcest >= 3 and 2 * classes <= len(labels) else 1
+        size = min(max(least, round(fraction * len(labels))), len(labels) - 1)
         # Stratifying needs two of a class and a place for each class in both parts.
-        room = min(fraction, 1 - fraction) * len(labels) >= (counts > 0).sum()
-        stratify = labels if counts[counts > 0].min() > 1 and room else None
-        size = min(max(1, round(fraction * len(labels))), len(labels) - 1)
+        stratify = labels if scarcest > 1 and classes <= size <= len(labels) - classes else None
         rest, part = train_test_split(everything, test_size=size, stratify=stratify, random_state=seed)
         return np.sort(rest), np.sort(part)
     # Small folds, as many as the scarcest class has groups (at most 20), taken until the fraction is reached.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -14,11 +15,17 @@ NUMBER = re.compile(r"[-+]?(?:0|[1-9]\d*|(?=\.\d))(?:\.\d*)?(?:[eE][-+]?\d+)?")
 DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
+def read_table(path: str | Path, text: Collection[str | None] = ()) -> pd.DataFrame:
     """A CSV with a header, each column as numbers where all its cells are numbers, else as text.
 
     Comma, semicolon, tab and bar are told apart by the header; a decimal comma is understood beside another separator;
     a byte-order mark is dropped; text that is not UTF-8 is read as Windows-1252. Empty cells are missing values.
+
+    Parameters
+    ----------
+    path : path
+    text : collection of str, optional
+        Columns that are names even where all of them are numbers.
 
     Returns
     -------
@@ -39,7 +46,8 @@ def read_table(path: str | Path) -> pd.DataFrame:
     {'exam': ['007', '012'], 'diameter': [3.5, nan]}
     """
     header, rows = read_cells(Path(path))
-    return pd.DataFrame([cells for _, cells in rows], columns=header, dtype=object).apply(_typed)
+    table = pd.DataFrame([cells for _, cells in rows], columns=header, dtype=object)
+    return table.apply(lambda column: column.where(column != "", None) if column.name in text else _typed(column))
 
 
 def _typed(column: pd.Series) -> pd.Series:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from tumorkeras.data.simulate import KINDS, simulate_motility
-from tumorkeras.data.tracks import read_csv, read_track_pair, read_track_table, shortened
-from tumorkeras.errors import DataError
+from tumorkeras.data.tracks import read_csv, read_track_pair, read_track_table
+from tumorkeras.errors import DataError, shortened
 from tumorkeras.spec import DataSpec, Section, SimulationSource, TracksSource
 
 

@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tumorkeras.errors import DataError
+from tumorkeras.data.cells import read_cells
+from tumorkeras.errors import DataError, shortened
 
-# A file with thousands of bad cells has one cause: the first few show it.
-MOST_FAULTS = 10
 LARGEST = float(np.finfo("float32").max)
 TRUTH_VALUE = re.compile(rb"true|false", re.IGNORECASE)
 
@@ -100,13 +99,6 @@ def _is_finite_number(text: str) -> bool:
         return False
 
 
-def shortened(faults: list[str], most: int = MOST_FAULTS) -> list[str]:
-    """The first ``most`` faults and the count of the rest."""
-    if len(faults) <= most:
-        return faults
-    return [*faults[:most], f"and {len(faults) - most} more"]
-
-
 def read_track_table(
     path: str | Path,
     *,
@@ -154,6 +146,8 @@ def _read_long(path: Path, columns: list[str]) -> pd.DataFrame:
     if absent:
         raise DataError(str(path), [f"has no column {name!r}; it has {list(table.columns)}" for name in absent])
     table = table[columns].copy()
+    for name in columns[2:]:  # a decimal comma, beside another separator
+        table[name] = table[name].str.replace(",", ".", regex=False)
     faults = _cell_faults(table, columns) or ([] if len(table) else ["holds no row"])
     if not faults:
         table[columns[2:]] = table[columns[2:]].astype("float64")
@@ -169,26 +163,10 @@ def read_csv(path: Path) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If there is no such file, it is empty or no text, or a line has more or fewer cells than the header.
+        As :func:`tumorkeras.data.cells.read_cells`.
     """
-    if not path.is_file():
-        raise DataError(str(path), ["there is no such file"])
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            lines = [(reader.line_num, line) for line in reader if line]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(str(path), [f"is no CSV text: {error}"]) from None
-    if not lines:
-        raise DataError(str(path), ["the file is empty; expected a header and a row a line"])
-    header = lines[0][1]
-    ragged = [
-        f"line {n} has {len(row)} cells, the header has {len(header)}" for n, row in lines if len(row) != len(header)
-    ]
-    if ragged:
-        raise DataError(str(path), shortened(ragged))
-    numbers, rows = [n for n, _ in lines[1:]], [row for _, row in lines[1:]]
-    return pd.DataFrame(rows, columns=header, index=numbers, dtype=str)
+    header, rows = read_cells(path)
+    return pd.DataFrame([row for _, row in rows], columns=header, index=[n for n, _ in rows], dtype=str)
 
 
 def _cell_faults(table: pd.DataFrame, columns: list[str]) -> list[str]:

@@ -12,6 +12,8 @@ import pandas as pd
 from tumorkeras.data.tracks import read_csv
 from tumorkeras.errors import DataError
 
+LARGEST = 4 * 2**30  # bytes, declared before anything is unpacked
+
 
 def read_npz_volumes(
     path: str | Path, shape: tuple[int, ...], table: str | Path | None = None
@@ -70,6 +72,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         raise DataError(str(path), ["there is no such file"])
     if not zipfile.is_zipfile(path):
         raise DataError(str(path), ["is no .npz file; write it with numpy.savez or numpy.savez_compressed"])
+    _check_size(path)
     try:
         with np.load(path, allow_pickle=False) as archive:
             found = {key: archive[key] for key in archive.files}
@@ -79,6 +82,18 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         raise DataError(str(path), [fault]) from None
     # What is no .npy in the archive comes as bytes.
     return {key: array for key, array in found.items() if isinstance(array, np.ndarray) and array.ndim}
+
+
+def _check_size(path: Path) -> None:
+    """Refuse an archive that declares more than can be meant; a lie is caught when it is unpacked."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return  # said where it is read
+    if unpacked > LARGEST:
+        fault = f"holds {unpacked / 2**30:.1f} GB unpacked, more than the {LARGEST // 2**30} GB read at once"
+        raise DataError(str(path), [f"{fault}; give each volume as a file, with source.kind image_folder"])
 
 
 def _part_faults(part: str, arrays: dict[str, np.ndarray], shape: tuple[int, ...]) -> list[str]:

@@ -100,7 +100,7 @@ def _keep_padding(before: Any, after: Any) -> Any:
 
 @keras.saving.register_keras_serializable(package="tumorkeras")
 class Letterbox(Float32Layer):
-    """Images of any size on a canvas: scaled to fit, their shape kept, centered on zeros.
+    """Images of any size on a canvas: scaled to fit, their shape kept, centered on 0 (or the smallest negative value).
 
     A smaller image is averaged over the area of each new pixel, which lets no fine pattern through (antialiasing), a
     larger one is interpolated linearly: what OpenCV calls ``INTER_AREA`` and ``INTER_LINEAR``, without the rounding
@@ -149,10 +149,15 @@ class Letterbox(Float32Layer):
             _weights(placed.size[axis], placed.scaled[axis], placed.offset[axis], placed.shrunk, side)
             for axis, side in enumerate((self.height, self.width))
         )
+        # Of Hounsfield units 0 is water: around an image with negative values lies what is darkest in it.
+        axes = tuple(range(1, len(x.shape)))
+        low = ops.minimum(ops.min(x, axis=axes, keepdims=True), 0.0)
+        x = x - low
         # Channels first, so that the width is the last axis of one large product.
         x = ops.transpose(ops.reshape(x, (-1, *shape[-3:])), (0, 3, 1, 2))
         x = ops.matmul(rows, ops.matmul(x, ops.transpose(columns)))
-        return ops.reshape(ops.transpose(x, (0, 2, 3, 1)), (*shape[:-3], self.height, self.width, shape[-1]))
+        x = ops.transpose(x, (0, 2, 3, 1))
+        return low + ops.reshape(x, (*shape[:-3], self.height, self.width, shape[-1]))
 
     def get_config(self) -> dict[str, Any]:
         """Arguments that make an equal layer."""

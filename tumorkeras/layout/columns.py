@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tumorkeras.auditing.leaks import GROUP_COLUMN
 from tumorkeras.data.annotations.csv_columns import CLASS, IMAGE, SPLIT
 from tumorkeras.data.annotations.names import part_of
 from tumorkeras.data.image_files import Names
@@ -22,16 +23,27 @@ MOST_BYTES = 32 * 2**20  # of a table that is read whole here
 NAMES_TRIED = 2_000
 SHARE_FOUND = 0.8  # of the names in a column that are images
 MOST_CLASSES = 50
-CLASS_WORDS = (*CLASS[:9], "diagnosis", "dx", "target", "finding", "pathology", "histology", "outcome", "y")
-GROUP_WORDS = (
-    ("patient", "pat", "pid", "subject", "person", "case", "donor", "animal", "mouse"),
-    ("exam", "study", "visit", "scan", "slide", "series"),
-    ("group", "cluster", "duplicate", "dup"),
-    ("experiment", "batch", "plate", "session", "run"),
+MOST_GUESSED, LEAST_OF_EACH = 20, 3  # classes, and samples of each, in a column whose name does not tell that it is one
+# `name` is the class of a box in some tables of boxes; in a table of patients it is their name.
+CLASS_WORDS = (
+    *(word for word in CLASS if word != "name" and not word.endswith("id")),
+    *("diagnosis", "dx", "target", "finding", "pathology", "histology", "outcome", "y"),
 )
-SIZE_WORDS = re.compile(
-    r"diameter|\bsize|volume|voxels|area|extent|length|thickness|\bn slices|slices\b|pixels", re.IGNORECASE
+# Such columns are never taken for a class: their values would be written into the spec.
+NO_CLASS = re.compile(
+    r"name|birth|comment|remark|address|phone|physician|doctor|radiologist|"
+    r"(^|_)(ids?|uid|uuid|mrn|dob|dates?|datetime|time|timestamp|files?|filepath|paths?|url|notes?|text|report|"
+    r"description|e?mail|operator|reader|author|user|patientid|imageid|sampleid|personid|lesionid)(_|$)"
 )
+# The audit knows such columns as groups; here a person reads the guess, so that weaker names count, too.
+WEAK_GROUP = re.compile(r"(^|_)(scans?|series|sessions?|runs?|duplicates?|dups?)(_|$)")
+# Patients before exams before copies; the rest, such as experiments, after them.
+RANKS = (
+    re.compile(r"(^|_)(pat|pid|subject|person|participant|case|donor|animal|mouse|mice)"),
+    re.compile(r"(^|_)(exam|stud|visit|acquisition|scan|series|slide|specimen)"),
+    re.compile(r"(^|_)(group|cluster|dup)"),
+)
+NO_GROUP = re.compile(r"(^|_)(age|mixed|size)(_|$)")
 NUMBER_CELL = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*|nan", re.IGNORECASE)
 
 
@@ -116,24 +128,44 @@ def share_found(column: pd.Series, names: Names) -> float:
 
 
 def class_column(table: pd.DataFrame, besides: Iterable[str | None] = ()) -> tuple[str | None, bool]:
-    """The column with the class, and whether its name says so."""
+    """The column with the class, and whether its name says so.
+
+    A column whose name does not say so is taken if it is text of few values with some samples each, and is not named
+    like what tells who or when: its values will be written into a spec.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"patient": ["Ann", "Bob"] * 3, "lesion": ["cyst", "mass"] * 3})
+    >>> class_column(table), class_column(table.assign(label=table["lesion"]))
+    (('lesion', False), ('label', True))
+    """
     taken = set(besides)
-    found = Sheet("", table).find(CLASS_WORDS)
-    if found is not None and found not in taken and _holds_classes(table[found]):
-        return found, True
-    others = [
-        str(name)
-        for name in table.columns
-        if name not in taken and table[name].dtype == object and _holds_classes(table[name])
-    ]
-    return (others[0], False) if others else (None, False)
+    named = [Sheet("", table).find([word]) for word in CLASS_WORDS]
+    for name in named:
+        if name is not None and name not in taken and _holds_classes(table[name]):
+            return name, True
+    others = (str(name) for name in table.columns if name not in taken and not _tells_who(str(name)))
+    return next((name for name in others if _holds_few(table[name])), None), False
+
+
+def _holds_few(column: pd.Series) -> bool:
+    """Whether the values of a column may be written down without knowing what they are."""
+    counts = column.value_counts()
+    few = 2 <= len(counts) <= MOST_GUESSED and counts.min() >= LEAST_OF_EACH
+    return bool(few and not pd.api.types.is_numeric_dtype(column))
 
 
 def _holds_classes(column: pd.Series) -> bool:
     number = column.nunique()
-    if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 != 0).any():
-        return False
-    return 2 <= number <= MOST_CLASSES and number <= column.notna().sum() / 2
+    return 2 <= number <= MOST_CLASSES and number <= column.notna().sum() / 2 and not _has_fractions(column)
+
+
+def _has_fractions(column: pd.Series) -> bool:
+    return pd.api.types.is_float_dtype(column) and bool((column.dropna() % 1 != 0).any())
+
+
+def _tells_who(name: str) -> bool:
+    return _is_group(name) or NO_CLASS.search(_words(name)) is not None
 
 
 def split_column(table: pd.DataFrame) -> str | None:
@@ -161,30 +193,37 @@ def given_parts(values: Iterable[str]) -> dict[str, str]:
 
 
 def group_columns(table: pd.DataFrame, besides: Iterable[str | None] = ()) -> list[str]:
-    """Columns that tell which samples belong together, the best first: patients before exams before experiments."""
-    taken, found = set(besides), []
-    for words in GROUP_WORDS:
-        for name in table.columns:
-            steps = set(re.findall("[a-z]+", re.sub("(?<=[a-z])(?=[A-Z])", " ", str(name)).lower()))
-            key = key_of(name).removesuffix("id").removesuffix("name").removesuffix("number")
-            named = bool(steps & set(words)) or key in words
-            if named and name not in taken and not steps & {"age", "mixed", "size"} and _holds_groups(table[name]):
-                found.append(str(name))
-    return list(dict.fromkeys(found))
+    """Columns that tell which samples belong together, the best first: patients before exams before experiments.
+
+    Examples
+    --------
+    >>> group_columns(pd.DataFrame({"plate": [1, 1, 2, 3], "caseid": [1, 2, 3, 3], "age": [1, 2, 3, 3]}))
+    ['caseid', 'plate']
+    """
+    taken = set(besides)
+    names = [str(name) for name in table.columns if name not in taken and _is_group(str(name))]
+    return sorted((name for name in names if _holds_groups(table[name])), key=_rank)
+
+
+def _is_group(name: str) -> bool:
+    words = _words(name)
+    bare = re.sub(r"_?(id|name|number)$", "", words)
+    named = any(pattern.search(form) for pattern in (GROUP_COLUMN, WEAK_GROUP) for form in (words, bare))
+    return named and NO_GROUP.search(words) is None
+
+
+def _words(name: str) -> str:
+    """A column's name in lower case with _ between its words."""
+    return re.sub(r"[\W\d_]+", "_", re.sub("(?<=[a-z])(?=[A-Z])", "_", name)).lower()
+
+
+def _rank(name: str) -> int:
+    return next((k for k, pattern in enumerate(RANKS) if pattern.search(_words(name))), len(RANKS))
 
 
 def _holds_groups(column: pd.Series) -> bool:
     # Of a group of its own each, nothing is to be kept together; two groups are rather a yes and no.
-    return bool(column.notna().all()) and 2 < column.nunique() < len(column)
-
-
-def size_columns(table: pd.DataFrame) -> list[str]:
-    """Numbers that measure how large something is."""
-    return [
-        str(name)
-        for name in table.select_dtypes("number").columns
-        if SIZE_WORDS.search(re.sub("_", " ", str(name))) and table[name].nunique() > 2
-    ]
+    return bool(column.notna().all()) and 2 < column.nunique() < len(column) and not _has_fractions(column)
 
 
 def tells_class(table: pd.DataFrame, labels: pd.Series, besides: Iterable[str | None] = ()) -> list[str]:

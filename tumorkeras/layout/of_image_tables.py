@@ -93,6 +93,10 @@ def guess_table(sheets: list[Sheet], pictures: Pictures) -> Guess | None:
     else:
         _add_classes(guess, found)
     add_table(guess, found, pictures, folder)
+    if found.groups:
+        add_group(guess, found)
+    else:
+        add_patients(guess, pictures)
     add_settings(guess, pictures.look(named), len(named))
     return guess
 
@@ -120,19 +124,16 @@ def _say_one_hot(guess: Guess, found: Found) -> None:
 
 
 def add_table(guess: Guess, found: Found, pictures: Pictures, folder: str) -> None:
-    """Say what the table has, and take its parts and groups."""
+    """Say what the table has, and take its parts."""
     columns = listed(found.table.columns, 12)
     guess.say("source.table", f"{found.sheet.path} has {many(len(found.table), 'row')} with the columns {columns}.")
     keep_parts(guess, found.parts())
-    _add_group(guess, found, pictures)
     inside = [name for name in pictures.names if not folder or name.startswith(f"{folder}/")]
     _say_unmatched(guess, found, inside)
 
 
-def _add_group(guess: Guess, found: Found, pictures: Pictures) -> None:
-    if not found.groups:
-        add_patients(guess, pictures)
-        return
+def add_group(guess: Guess, found: Found) -> None:
+    """Keep samples together that have one value in the best of the columns of groups."""
     name, *others = found.groups
     number = found.table[name].nunique()
     if found.split is not None and (crossed := crossing(found.table[name], found.table[found.split])):

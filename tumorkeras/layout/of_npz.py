@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.lib import format as npy_format
 
+from tumorkeras.auditing.families import size_columns
 from tumorkeras.data.annotations.names import part_of
-from tumorkeras.layout.columns import Sheet, crossing, given_parts, group_columns, size_columns, tells_class
+from tumorkeras.layout.columns import Sheet, crossing, given_parts, group_columns, tells_class
 from tumorkeras.layout.guess import Guess, NoSpec, listed, many
 from tumorkeras.layout.settings import EIGHT_BIT, say_training, training
 from tumorkeras.layout.splits import keep_parts
@@ -160,7 +161,7 @@ def _add_group(guess: Guess, table: pd.DataFrame, parts: pd.Series) -> None:
 
 
 def _say_shortcuts(guess: Guess, table: pd.DataFrame, labels: pd.Series | None) -> None:
-    if sizes := size_columns(table):
+    if sizes := [str(name) for name in size_columns(table) if table[name].nunique() > 2]:
         guess.say("source.table", f"{listed(sizes)}: sizes, which may be shortcuts to the class. The audit looks.")
     if labels is not None and (telling := tells_class(table, labels, ["label", "split"])):
         guess.say("source.table", f"{listed(telling)}: each value is of one class only, so it is the answer itself.")

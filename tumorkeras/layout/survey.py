@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from tumorkeras.data.image_files import IMAGES, VOLUMES
-from tumorkeras.data.names import ENDINGS as FORMATS
+from tumorkeras.data.image_files import BESIDE, IMAGES, PASSED_OVER, VOLUMES
+from tumorkeras.data.names import ENDINGS, ending_of
 from tumorkeras.data.readers import format_of
 
 MOST_FILES = 300_000
@@ -19,6 +19,7 @@ SNIFFED_A_KIND = 3  # files of one ending in one folder whose content is looked 
 MOST_SNIFFED = 5_000
 # By their endings: their content is looked at by those who can use them.
 TEXTS = {
+    **dict.fromkeys((*BESIDE, ".xlsx"), "other"),
     ".csv": "table",
     ".tsv": "table",
     ".json": "json",
@@ -26,16 +27,7 @@ TEXTS = {
     ".yaml": "yaml",
     ".yml": "yaml",
     ".txt": "text",
-    ".md": "other",
-    ".html": "other",
-    ".pdf": "other",
-    ".py": "other",
-    ".ipynb": "other",
-    ".xlsx": "other",
-    ".db": "other",
 }
-# What operating systems and scanners leave beside the data.
-LITTER = {"__MACOSX", "Thumbs.db", "desktop.ini", "DICOMDIR"}
 
 
 class File(NamedTuple):
@@ -109,7 +101,7 @@ class Survey:
         >>> Survey(Path("data"), (File("a.pdf", "other", 9), File("b.pdf", "other", 9))).summary()
         '2 .pdf'
         """
-        endings = Counter(ending_of(file.name) or "without ending" for file in self.files)
+        endings = Counter(_ending(file.name) or "without ending" for file in self.files)
         return ", ".join(f"{count:,} {ending}" for ending, count in endings.most_common(8))
 
 
@@ -153,7 +145,7 @@ def _entries(root: Path, place: str) -> tuple[list[str], list[tuple[str, int]]]:
         return [], []
     for entry in entries:
         path = f"{place}/{entry.name}" if place else entry.name
-        if entry.name.startswith(".") or entry.name in LITTER:
+        if entry.name.startswith(".") or entry.name in PASSED_OVER:
             continue
         if entry.is_dir(follow_symlinks=False):
             folders.append(path)
@@ -174,30 +166,23 @@ class _Formats:
         self._opened = 0
 
     def of(self, path: Path, folder: str) -> str:
-        ending = ending_of(path.name)
+        ending = _ending(path.name)
         if ending in TEXTS:
             return TEXTS[ending]
         seen = self._seen[folder, ending]
         sure = len(seen) >= SNIFFED_A_KIND and len(set(seen)) == 1
         if sure or self._opened >= MOST_SNIFFED:
-            return seen[0] if seen else FORMATS.get(ending, "other")
+            return seen[0] if seen else ENDINGS.get(ending, "other")
         self._opened += 1
         # A broken image is still an image: the audit will say what is wrong with it.
-        found = format_of(path) or FORMATS.get(ending, "other")
+        found = format_of(path) or ENDINGS.get(ending, "other")
         seen.append(found)
         return found
 
 
-def ending_of(name: str) -> str:
-    """Ending of a file name in lower case, with the dot; ``.nii.gz`` is one.
-
-    Examples
-    --------
-    >>> ending_of("scan.v2.PNG"), ending_of("ct.nii.gz"), ending_of("IM0001")
-    ('.png', '.nii.gz', '')
-    """
-    lower = name.lower()
-    return ".nii.gz" if lower.endswith(".nii.gz") else os.path.splitext(lower)[1]
+def _ending(name: str) -> str:
+    """The ending of an image or volume, else whatever follows the last dot, in lower case."""
+    return ending_of(name) or os.path.splitext(name.lower())[1]
 
 
 def common_folder(files: Iterable[File]) -> str:

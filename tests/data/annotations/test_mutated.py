@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tumorkeras.data.annotations import FORMATS, read_annotations
+from tumorkeras.data.annotations import FORMATS, read_annotations, read_with_faults
 from tumorkeras.data.annotations.names import Fault, ImageNames, clean_text, is_plain_name
 from tumorkeras.errors import DataError
 
@@ -65,12 +65,20 @@ def mutated(content: bytes, random: np.random.Generator) -> bytes:
 
 
 def is_table_or_fault(path, **options):
+    """What can be read is a good table, and it is the whole only where nothing is at fault."""
     try:
-        table = read_annotations(path, **options)
+        table, faults, form = read_with_faults(path, **options)
     except DataError:
+        with pytest.raises(DataError):
+            read_annotations(path, **options)
         return
+    assert form in FORMATS
+    assert all(fault.isprintable() for fault in faults)
     assert list(table.columns[:3]) == ["image", "class", "xmin"]
     assert table["image"].map(is_plain_name).all()
+    if faults:
+        with pytest.raises(DataError):
+            read_annotations(path, **options)
 
 
 @pytest.mark.parametrize("form", FILES)
@@ -79,23 +87,35 @@ def test_mutated_files(tmp_path, form):
     random = np.random.default_rng(0)
     for image in ("a.png", "b.png"):
         cv2.imwrite(str(tmp_path / image), np.zeros((6, 8), "uint8"))
-    is_table_or_fault(tmp_path / name, format=form, images=tmp_path)
+    (tmp_path / name).write_bytes(content)
+    assert len(read_annotations(tmp_path if form == "lists" else tmp_path / name, format=form, images=tmp_path)) > 0
     for _ in range(MUTATIONS):
         (tmp_path / name).write_bytes(mutated(content, random))
         for chosen in (form, "auto"):
             is_table_or_fault(tmp_path if form == "lists" else tmp_path / name, format=chosen, images=tmp_path)
 
 
-@pytest.mark.parametrize("name", ["classes.txt", "data.yaml", "train.txt", "ImageSets/Main/train.txt"])
-def test_mutated_files_beside(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("classes.txt", b"cyst\ntumour\n"),
+        ("data.yaml", b"names: {0: cyst, 1: tumour}\n"),
+        ("train.txt", b"a.png\nimages\\b.png\n"),
+        ("ImageSets/Main/train.txt", b"a\nb\n"),
+    ],
+)
+def test_mutated_files_beside(tmp_path, name, content):
     (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels" / "a.txt").write_text("0 .5 .5 1 1")
     (tmp_path / "a.xml").write_text(VOC)
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((6, 8), "uint8"))
     random = np.random.default_rng(1)
+    (tmp_path / name).write_bytes(content)
+    for form in ("yolo", "voc"):
+        assert len(read_annotations(tmp_path, format=form)) == 1
     for _ in range(20):
-        (tmp_path / name).write_bytes(mutated(b"names: [cyst, tumour]\na.png\n", random))
+        (tmp_path / name).write_bytes(mutated(content, random))
         for form in ("yolo", "voc", "auto"):
             is_table_or_fault(tmp_path, format=form)
 

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tumorkeras.data.annotations import read_annotations
+from tumorkeras.data.annotations import read_annotations, read_with_faults
+from tumorkeras.data.annotations.yolo import names_in
 from tumorkeras.errors import DataError
 
 BOX = ["xmin", "ymin", "xmax", "ymax"]
@@ -150,10 +151,64 @@ def test_faults_are_named_all_at_once(folder):
         assert part in message
 
 
-@pytest.mark.parametrize("text", ["names: [a", "names: {0: a, 2: b}", "names: ['', b]", "names: [[1]]", "a: &a [*a"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "names: [a",
+        "names: {0: a, '0': b}",
+        "names: {x: a}",
+        "names: {-1: a}",
+        "names: ['', b]",
+        "names: [[1]]",
+        "a: &a [*a",
+    ],
+)
 def test_names_that_cannot_be_read(folder, text):
     root = folder("images/a.png", labels__a_dot_txt="0 .5 .5 1 1", data_dot_yaml=text)
     assert "data.yaml" in fault_of(root)
+
+
+def test_numbers_with_gaps_are_sorted_as_numbers(folder):
+    root = folder("images/a.png", labels__a_dot_txt="10 .5 .5 1 1\n2 .5 .5 1 1\n")
+    (root / "data.yaml").write_text("names: {0: a, 10: k, 2: c}")
+    assert list(names_in(root / "data.yaml").items()) == [(0, "a"), (2, "c"), (10, "k")]
+    assert read_annotations(root)["class"].tolist() == ["k", "c"]
+    (root / "labels" / "a.txt").write_text("1 .5 .5 1 1")
+    assert "class 1 has no name; there are {0: 'a', 2: 'c', 10: 'k'}" in fault_of(root)
+
+
+@pytest.mark.parametrize(
+    ("file", "text"), [("data.yaml", "names: [WBC, RBC]"), ("classes.txt", "WBC\nRBC\n"), ("obj.names", "WBC\nRBC")]
+)
+def test_the_names_of_the_data_set_win_over_those_that_are_given(folder, file, text):
+    """A spec lists its classes in an order of its own, which is not that of the numbers in the labels."""
+    root = folder("images/a.png", labels__a_dot_txt="0 .5 .5 1 1\n1 .5 .5 .5 .5\n")
+    assert read_annotations(root, classes=["RBC", "WBC"])["class"].tolist() == ["RBC", "WBC"]
+    (root / file).write_text(text)
+    assert read_annotations(root, classes=["RBC", "WBC"])["class"].tolist() == ["WBC", "RBC"]
+    reading = read_with_faults(root, classes=["RBC", "Platelets"])
+    assert reading.table["class"].tolist() == ["WBC", "RBC"]
+    assert reading.faults == (
+        f"{file}: its classes are not those that are given; only there are WBC; only in those that are given are "
+        "Platelets: make both the same",
+    )
+
+
+def test_names_that_cannot_be_read_are_not_guessed(folder):
+    root = folder("images/a.png", labels__a_dot_txt="0 .5 .5 1 1", data_dot_yaml="names: [a")
+    reading = read_with_faults(root, classes=["RBC", "WBC"])
+    assert reading.table["class"].tolist() == ["0"]
+    assert "data.yaml: is no YAML" in reading.faults[0]
+
+
+def test_a_file_of_names_without_any_is_passed_over(folder):
+    root = folder("images/a.png", labels__a_dot_txt="0 .5 .5 1 1", data_dot_yaml="nc: 1", classes_dot_txt="\n")
+    assert read_annotations(root, classes=["RBC"])["class"].tolist() == ["RBC"]
+
+
+def test_texts_about_the_data_are_no_labels(folder):
+    root = folder("a.png", a_dot_txt="0 .5 .5 1 1", README_dot_txt="by us", Licence_dot_txt="free")
+    assert read_annotations(root)["image"].tolist() == ["a.png"]
 
 
 def test_a_folder_without_labels(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tumorkeras.data.annotations.detect import FORMATS, detect
 from tumorkeras.errors import DataError
@@ -14,10 +14,29 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tumorkeras.data.annotations.masks import Classes
+    from tumorkeras.data.annotations.table import Faults
 
-__all__ = ["FORMATS", "read_annotations", "write_annotations"]
+__all__ = ["FORMATS", "AnnotationReading", "read_annotations", "read_with_faults", "write_annotations"]
 
 logger = logging.getLogger(__name__)
+
+
+class AnnotationReading(NamedTuple):
+    """What could be read of annotations, and what is wrong with the rest.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        As :func:`read_annotations` gives it, of what could be read.
+    faults : tuple of str
+        Each in one line: the file or row, and what is wrong with it.
+    format : str
+        The form that was read, one of ``FORMATS``.
+    """
+
+    table: pd.DataFrame
+    faults: tuple[str, ...]
+    format: str
 
 
 def read_annotations(
@@ -50,7 +69,8 @@ def read_annotations(
     images : path, optional
         Folder of the images, to which their names are relative. Each form has a default.
     classes : sequence of str or mapping, optional
-        Names for the numbers of YOLO and masks; the other forms name their classes themselves.
+        Names for the numbers of masks, and of a YOLO data set that holds none; the other forms name their classes
+        themselves.
     columns : mapping of str to str, optional
         For a CSV whose columns have names of their own: the column for each of ``image``, ``class``, ``xmin``,
         ``ymin``, ``xmax``, ``ymax``, ``split``.
@@ -66,7 +86,7 @@ def read_annotations(
     Raises
     ------
     DataError
-        If the annotations cannot be read; every fault is named with its place.
+        If anything cannot be read; every fault is named with its place.
     MissingExtraError
         If a package for the form is not installed.
 
@@ -79,36 +99,91 @@ def read_annotations(
     0  1.png  cyst  10.0  45.5  boxes.csv, line 2
     1  2.png  None   NaN   NaN  boxes.csv, line 3
     """
-    place, folder = Path(path), Path(images) if images is not None else None
+    from tumorkeras.data.annotations.table import Faults
+
+    reading = read_with_faults(path, format=format, images=images, classes=classes, columns=columns)
+    Faults(reading.faults).raise_any(str(path))
+    return reading.table
+
+
+def read_with_faults(
+    path: str | Path,
+    *,
+    format: str = "auto",
+    images: str | Path | None = None,
+    classes: Classes | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> AnnotationReading:
+    """What can be read of annotations, and the faults of single files and rows, which do not stop the rest.
+
+    An image whose objects all are at fault is not listed, since it is not one without objects; one that stands in
+    several parts is in none.
+
+    Parameters
+    ----------
+    path, format, images, classes, columns
+        As for :func:`read_annotations`.
+
+    Returns
+    -------
+    AnnotationReading
+        ``table``, ``faults`` and ``format``.
+
+    Raises
+    ------
+    DataError
+        If nothing can be read: there is no such path, no form is known, or there are faults and not one good row.
+    MissingExtraError
+        If a package for the form is not installed.
+
+    Examples
+    --------
+    >>> import tempfile; path = Path(tempfile.mkdtemp()) / "boxes.csv"
+    >>> _ = path.write_text("image,class,xmin,ymin,xmax,ymax\\n1.png,cyst,10,20,30,45\\n2.png,cyst,1o,20,30,45\\n")
+    >>> reading = read_with_faults(path)
+    >>> reading.table["image"].tolist(), reading.faults, reading.format
+    (['1.png'], ("boxes.csv, line 3: xmin: '1o' is not a finite number",), 'csv')
+    """
+    from tumorkeras.data.annotations.table import Faults
+
+    place, folder, faults = Path(path), Path(images) if images is not None else None, Faults()
     try:
         if format == "auto":
             format, place = detect(place, columns_named=bool(columns))
             logger.info("%s: read as %s", place, format)
-        return _read(place, format, folder, classes, columns)
+        table = _read(place, format, faults, folder, classes, columns)
     except OSError as error:
         raise DataError(str(path), [f"cannot be read: {error.strerror or error}"]) from None
+    if table.empty:
+        faults.raise_any(str(path))
+    return AnnotationReading(table, tuple(faults), format)
 
 
 def _read(
-    path: Path, format: str, images: Path | None, classes: Classes | None, columns: Mapping[str, str] | None
+    path: Path,
+    format: str,
+    faults: Faults,
+    images: Path | None,
+    classes: Classes | None,
+    columns: Mapping[str, str] | None,
 ) -> pd.DataFrame:
     from tumorkeras.data.annotations import coco, csv_table, folders, masks, voc, yolo
 
     match format:
         case "voc" | "voc_inclusive":
-            return voc.read_voc(path, images, inclusive=format == "voc_inclusive")
+            return voc.read_voc(path, faults, images, inclusive=format == "voc_inclusive")
         case "coco":
-            return coco.read_coco(path, images)
+            return coco.read_coco(path, faults, images)
         case "csv" | "csv_relative":
-            return csv_table.read_csv_boxes(path, images, columns, relative=format == "csv_relative")
+            return csv_table.read_csv_boxes(path, faults, images, columns, relative=format == "csv_relative")
         case "yolo":
-            return yolo.read_yolo(path, images, classes)
+            return yolo.read_yolo(path, faults, images, classes)
         case "masks" | "instance_masks":
-            return masks.read_masks(path, images, classes, instances=format == "instance_masks")
+            return masks.read_masks(path, faults, images, classes, instances=format == "instance_masks")
         case "folders":
-            return folders.read_folders(path)
+            return folders.read_folders(path, faults)
         case "lists":
-            return folders.read_lists(path, images)
+            return folders.read_lists(path, faults, images)
     raise DataError("format", [f"{format!r} is none of auto, {', '.join(FORMATS)}"])
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ FOLDERS = (".", "annotations", "train", "val", "valid", "test")
 Item = dict[str, Any]
 
 
-def read_coco(path: Path, images: Path | None = None) -> pd.DataFrame:
+def read_coco(path: Path, faults: Faults, images: Path | None = None) -> pd.DataFrame:
     """The table of a COCO file, or of the COCO files of a folder, each a part by the name of its file or folder.
 
     An image without annotations is an image without objects. Where an annotation has no ``bbox`` its box is that of
@@ -35,6 +34,9 @@ def read_coco(path: Path, images: Path | None = None) -> pd.DataFrame:
     path : path
         A JSON file, or a folder with files in it, in ``annotations``, or in ``train``, ``valid`` and ``test``. Where
         files are called ``instances...`` only these are read; ``trainval`` is left out beside ``train`` and ``val``.
+    faults : Faults
+        To which files that are no COCO, ids that stand twice or point to nothing, and boxes that cannot be read are
+        added; what they concern is left out.
     images : path, optional
         Folder of the images; by default that of the file, or ``path``.
 
@@ -46,7 +48,7 @@ def read_coco(path: Path, images: Path | None = None) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If a file is no COCO file, ids stand twice or point to nothing, or a box cannot be read; all are named.
+        If there is no such file, or no COCO file in the folder.
     """
     files: dict[Path, str | None]
     if path.is_file():
@@ -55,13 +57,14 @@ def read_coco(path: Path, images: Path | None = None) -> pd.DataFrame:
         files = _parts(path)
     else:
         raise DataError(str(path), ["there is no such file or folder"])
-    names = ImageNames(images or (path.parent if path.is_file() else path))
-    faults, rows = Faults(), []
+    root = path.parent if path.is_file() else path
+    names = ImageNames(images or root)
+    rows: list[Row] = []
     for file, part in files.items():
-        with faults.at(file.name):
-            rows += _FileReader(file, names, part, faults).rows()
-    faults.raise_any(str(path))
-    return make_table(rows, str(path))
+        where = file.relative_to(root).as_posix()
+        with faults.at(where):
+            rows += _FileReader(file, where, names, part, faults).rows()
+    return make_table(rows, faults)
 
 
 def coco_files(folder: Path) -> list[Path]:
@@ -95,66 +98,93 @@ def _parts(folder: Path) -> dict[Path, str | None]:
 class _FileReader:
     """One COCO file on its way to rows; each list is indexed by id first, so that ids which dangle are known."""
 
-    def __init__(self, file: Path, names: ImageNames, part: str | None, faults: Faults) -> None:
-        self.file, self.names, self.part, self.faults = file, names, part, faults
+    def __init__(self, file: Path, where: str, names: ImageNames, part: str | None, faults: Faults) -> None:
+        self.file, self.where, self.names, self.part, self.faults = file, where, names, part, faults
         content = _load(file)
         self.images = self._by_id(content["images"], "image")
         self.categories = self._by_id(content["categories"], "category")
-        self.annotations = self._by_id(content["annotations"], "annotation", needed=False)
+        self.annotations = self._by_name(content["annotations"])
 
     def rows(self) -> list[Row]:
-        of_image: dict[Hashable, list[Row]] = defaultdict(list)
-        images = {key: self._image(key, item) for key, item in self.images.items()}
-        classes = {key: self._class(key, item) for key, item in self.categories.items()}
+        images = {key: item and self._image(key, item) for key, item in self.images.items()}
+        classes = {key: item and self._class(key, item) for key, item in self.categories.items()}
+        of_image: dict[Hashable, list[Row]] = {}
         for key, item in self.annotations.items():
-            where = f"annotation {key}"
-            image_id, category_id = item.get("image_id"), item.get("category_id")
-            known = True
-            for field, value, ids in (("image_id", image_id, images), ("category_id", category_id, classes)):
-                if not _is_id(value) or value not in ids:
-                    known = False
-                    self.faults.append(f"{self.file.name}, {where}: {field} {_short(value)} is not in the file")
-            if known:
-                with self.faults.at(f"{self.file.name}, {where}"):
-                    of_image[image_id].append(self._row(where, item, images[image_id], classes[category_id]))
-        return [row for key, item in images.items() for row in of_image[key] or [self._empty(key, item)]]
+            where = f"{self.where}, annotation {key}"
+            image = self._found(item, "image_id", images, where)
+            class_name = self._found(item, "category_id", classes, where)
+            if image:  # with an annotation that cannot be read it is not without objects
+                rows = of_image.setdefault(item["image_id"], [])
+                if class_name:
+                    with self.faults.at(where):
+                        rows.append(self._row(where, item, image, class_name))
+        known = {key: image for key, image in images.items() if image}
+        return [row for key, image in known.items() for row in of_image.get(key, [self._empty(key, image)])]
+
+    def _found(self, item: Item, field: str, items: Mapping[Hashable, Any], where: str) -> Any:
+        """What an id of an annotation points to; None where it cannot be read, which is a fault of its own."""
+        value = item.get(field)
+        if _is_id(value) and value in items:
+            return items[value]
+        self.faults.append(f"{where}: {field} {_short(value)} is not in the file")
+        return None
 
     def _row(self, where: str, item: Item, image: Item, class_name: str) -> Row:
         crowd = count(int(item["iscrowd"])) if isinstance(item.get("iscrowd"), (bool, int)) else None
-        source = f"{self.file.name}, {where}"
-        return make_row(class_name=class_name, source=source, box=_box(item), split=self.part, **image, iscrowd=crowd)
+        return make_row(class_name=class_name, source=where, box=_box(item), split=self.part, **image, iscrowd=crowd)
 
     def _empty(self, key: Hashable, image: Item) -> Row:
-        return make_row(source=f"{self.file.name}, image {key}", split=self.part, **image, iscrowd=None)
+        return make_row(source=f"{self.where}, image {key}", split=self.part, **image, iscrowd=None)
 
-    def _image(self, key: Hashable, item: Item) -> Item:
+    def _image(self, key: Hashable, item: Item) -> Item | None:
         """Name and size of an image, as fields of a row."""
-        found: Item = {"image": ""}
-        with self.faults.at(f"{self.file.name}, image {key}"):
-            found["image"] = self.names.of(item.get("file_name"), self.file.parent)
-        return found | {side: count(item.get(side)) for side in ("width", "height")}
+        with self.faults.at(f"{self.where}, image {key}"):
+            name = self.names.of(item.get("file_name"), self.file.parent)
+            return {"image": name} | {side: count(item.get(side)) for side in ("width", "height")}
+        return None
 
-    def _class(self, key: Hashable, item: Item) -> str:
-        with self.faults.at(f"{self.file.name}, category {key}"):
+    def _class(self, key: Hashable, item: Item) -> str | None:
+        with self.faults.at(f"{self.where}, category {key}"):
             return clean_text(item.get("name"), "name")
-        return ""
+        return None
 
-    def _by_id(self, items: list[Any], what: str, *, needed: bool = True) -> dict[Hashable, Item]:
-        """Items by id; where ids are not needed an item without one is named by its place."""
-        found: dict[Hashable, Item] = {}
-        for place, item in enumerate(items, start=1):
-            where = f"{self.file.name}, {what} {place} of {len(items)}"
-            if not isinstance(item, dict):
-                self.faults.append(f"{where}: is {_short(item)}, expected an object with fields")
-                continue
-            key = item.get("id") if needed or "id" in item else f"without id, {place} of {len(items)}"
+    def _by_id(self, items: list[Any], what: str) -> dict[Hashable, Item | None]:
+        """Items by id; None for an id that stands for different ones."""
+        found: dict[Hashable, Item | None] = {}
+        for where, item in self._objects(items, what):
+            key = item.get("id")
             if not _is_id(key):
                 self.faults.append(f"{where}: id is {_short(key)}, expected a number or text")
             elif key in found:
                 self.faults.append(f"{where}: id {_short(key)} stands twice")
+                found[key] = item if item == found[key] else None
             else:
                 found[key] = item
         return found
+
+    def _by_name(self, items: list[Any]) -> dict[str, Item]:
+        """Annotations by what they are called; nothing points to their ids, which may be absent or stand twice."""
+        found: dict[str, Item] = {}
+        for where, item in self._objects(items, "annotation"):
+            place = where.rpartition("annotation ")[2]
+            key = item.get("id")
+            if "id" in item and not _is_id(key):
+                self.faults.append(f"{where}: id is {_short(key)}, expected a number or text")
+                continue
+            name = str(key) if "id" in item else f"without id, {place}"
+            if name in found:
+                self.faults.append(f"{where}: id {_short(key)} stands twice")
+                name = f"{name} again, {place}"
+            found[name] = item
+        return found
+
+    def _objects(self, items: list[Any], what: str) -> Iterator[tuple[str, Item]]:
+        for place, item in enumerate(items, start=1):
+            where = f"{self.where}, {what} {place} of {len(items)}"
+            if isinstance(item, dict):
+                yield where, item
+            else:
+                self.faults.append(f"{where}: is {_short(item)}, expected an object with fields")
 
 
 def _is_id(value: Any) -> bool:
@@ -166,10 +196,9 @@ def _short(value: Any) -> str:
 
 
 def _load(file: Path) -> dict[str, list[Any]]:
+    text = read_bytes(file, MOST_MEGABYTES)
     try:
-        content = json.loads(read_bytes(file, MOST_MEGABYTES).decode("utf-8-sig"))
-    except DataError as error:
-        raise Fault("; ".join(error.faults)) from None
+        content = json.loads(text.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise Fault(f"is no JSON: {str(error)[:200]}") from None
     if not isinstance(content, dict):

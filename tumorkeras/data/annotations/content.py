@@ -8,7 +8,8 @@ from typing import Any
 from tumorkeras.data.annotations.names import Fault
 
 LARGEST_NUMBER = 1e18  # beyond any coordinate, and small enough to be scaled without overflow
-NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?")
+NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?")
+PLAIN_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?")  # kept exactly, and no name as "007" is
 
 
 def number(value: Any, what: str) -> float:
@@ -26,14 +27,24 @@ def number(value: Any, what: str) -> float:
     """
     text = value.strip() if isinstance(value, str) else value
     if isinstance(text, str):
-        if text.count(",") == 1 and "." not in text:
-            text = text.replace(",", ".")
+        text = with_point(text)
         found = float(text) if NUMBER.fullmatch(text) else float("nan")
     else:
         found = _as_float(text)
     if not abs(found) <= LARGEST_NUMBER:  # NaN is not
         raise Fault(f"{what}: {str(value)[:60]!r} is not a finite number")
     return found
+
+
+def with_point(text: str) -> str:
+    """Text with its decimal comma, if it has one, as a point.
+
+    Examples
+    --------
+    >>> with_point("262,38"), with_point("1,000.5"), with_point("1,2,3")
+    ('262.38', '1,000.5', '1,2,3')
+    """
+    return text.replace(",", ".") if text.count(",") == 1 and "." not in text else text
 
 
 def _as_float(value: Any) -> float:

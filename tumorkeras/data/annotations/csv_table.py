@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,24 +10,32 @@ import numpy as np
 import pandas as pd
 
 from tumorkeras.boxes import convert
-from tumorkeras.data.annotations.content import count, number
+from tumorkeras.data.annotations.content import PLAIN_NUMBER, count, number, with_point
 from tumorkeras.data.annotations.csv_columns import Layout, find_layout
 from tumorkeras.data.annotations.names import Fault, ImageNames, clean_text, part_of
 from tumorkeras.data.annotations.sizes import image_sizes
-from tumorkeras.data.annotations.table import BOX, COLUMNS, COUNTS, Faults, Row, completed, has_box, make_row
+from tumorkeras.data.annotations.table import (
+    BOX,
+    COLUMNS,
+    COUNTS,
+    ONE_CLASS,
+    Faults,
+    Row,
+    completed,
+    has_box,
+    make_row,
+)
 from tumorkeras.data.cells import Cells, read_cells
-from tumorkeras.data.tracks import shortened
 from tumorkeras.errors import DataError
 
 logger = logging.getLogger(__name__)
 
 NOTHING = ("", "nan", "na", "n/a", "null", "none")  # what stands in the cells of a box that is not there
-ONE_CLASS = "object"
-PLAIN_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?")  # "007" is a name
 
 
 def read_csv_boxes(
     path: Path,
+    faults: Faults,
     images: Path | None = None,
     columns: Mapping[str, str] | None = None,
     *,
@@ -46,6 +53,8 @@ def read_csv_boxes(
     ----------
     path : path
         Comma, semicolon or tab; decimal points or commas; UTF-8 (with or without mark), UTF-16 or Windows-1252.
+    faults : Faults
+        To which cells that hold what they must not are added, by line and column; their rows are left out.
     images : path, optional
         Folder of the images; by default that of the file.
     columns : mapping of str to str, optional
@@ -59,21 +68,22 @@ def read_csv_boxes(
     Raises
     ------
     DataError
-        If the columns are not told apart, or cells hold what they must not; each by its line and column.
+        If the file is no CSV, or its columns are not told apart.
 
     Examples
     --------
     >>> import tempfile; path = Path(tempfile.mkdtemp()) / "boxes.csv"
     >>> _ = path.write_text("Datei;label;x1;y1;x2;y2\\nscans\\\\1.png;cyst;1,5;2;3;4\\n2.png;;;;;\\n")
-    >>> read_csv_boxes(path, columns={"image": "Datei"})[["image", "class", "xmin", "source"]]
+    >>> read_csv_boxes(path, Faults(), columns={"image": "Datei"})[["image", "class", "xmin", "source"]]
              image class  xmin             source
     0  scans/1.png  cyst   1.5  boxes.csv, line 2
     1        2.png  None   NaN  boxes.csv, line 3
     """
     cells = read_cells(path)
     layout = _layout(path, cells, columns or {}, labelled=class_name is not None)
-    faults, names = Faults(), ImageNames(images or path.parent)
+    names = ImageNames(images or path.parent)
     rows: list[Row] = []
+    read: list[tuple[int, list[str]]] = []
     for line, row in cells.rows:
         where = f"{path.name}, line {line}"
         with faults.at(where):
@@ -81,10 +91,14 @@ def read_csv_boxes(
             box = _box(row, layout, cells.header)
             found = class_name or _class(row, layout, boxed=box is not None)
             rows.append(make_row(image, where, class_name=found, box=box, split=_part(row, layout, cells.header, part)))
-    faults.raise_any(str(path))
-    table = pd.DataFrame(rows, columns=COLUMNS).assign(**_other_columns(cells, layout))
-    table[BOX] = _corners(table, layout, path, images or path.parent, relative=relative)
-    return completed(table, str(path))
+            read.append((line, row))
+    table = pd.DataFrame(rows, columns=COLUMNS).assign(**_other_columns(cells._replace(rows=read), layout))
+    if relative:
+        table = _in_pixels(table, layout, path.name, images or path.parent, faults)
+    else:
+        _warn_of_shares(table, path)
+        table[BOX] = convert(table[BOX].to_numpy("float64"), layout.box_format, "xyxy")
+    return completed(table, faults)
 
 
 def _layout(path: Path, cells: Cells, columns: Mapping[str, str], *, labelled: bool) -> Layout:
@@ -142,26 +156,24 @@ def _part(row: Sequence[str], layout: Layout, header: Sequence[str], part: str |
     return found
 
 
-def _corners(table: pd.DataFrame, layout: Layout, path: Path, folder: Path, *, relative: bool) -> np.ndarray:
-    """Boxes as xyxy in pixels."""
-    boxes = table[BOX].to_numpy("float64")
-    if not relative:
-        if boxes.size and np.nanmax(np.abs(boxes), initial=0) <= 1 and has_box(table).any():
-            logger.warning(
-                "%s: no coordinate is above 1; if they are shares of the image, say format csv_relative", path
-            )
-        return convert(boxes, layout.box_format, "xyxy")
-    boxed = table[has_box(table)]
-    sizes = _sizes(boxed, folder)
-    faults = [
-        f"{image!r}: its size is not known; give columns width and height, or the folder of the images"
-        for image in boxed["image"].unique()
-        if image not in sizes
+def _warn_of_shares(table: pd.DataFrame, path: Path) -> None:
+    boxes = table.loc[has_box(table), BOX].to_numpy("float64")
+    if boxes.size and np.abs(boxes).max() <= 1:
+        logger.warning("%s: no coordinate is above 1; if they are shares of the image, say format csv_relative", path)
+
+
+def _in_pixels(table: pd.DataFrame, layout: Layout, where: str, folder: Path, faults: Faults) -> pd.DataFrame:
+    """The table with boxes that are shares of their images as xyxy in pixels; left out are those of unknown size."""
+    sizes = _sizes(table[has_box(table)], folder)
+    unknown = has_box(table) & ~table["image"].isin(list(sizes))
+    faults += [
+        f"{where}, {image!r}: its size is not known; give columns width and height, or the folder of the images"
+        for image in table.loc[unknown, "image"].unique()
     ]
-    if faults:
-        raise DataError(str(path), shortened(faults))
+    table = table[~unknown].copy()
     of_rows = np.array([sizes.get(image, (1, 1)) for image in table["image"]]).reshape(-1, 2)
-    return convert(boxes, f"rel_{layout.box_format}", "xyxy", of_rows)
+    table[BOX] = convert(table[BOX].to_numpy("float64"), f"rel_{layout.box_format}", "xyxy", of_rows)
+    return table
 
 
 def _sizes(table: pd.DataFrame, folder: Path) -> dict[str, tuple[int, int]]:
@@ -191,9 +203,9 @@ def _other_columns(cells: Cells, layout: Layout) -> dict[str, pd.Series]:
 
 
 def _typed(texts: Sequence[str]) -> pd.Series:
-    filled = [text.replace(",", ".") for text in texts if text]
+    filled = [with_point(text) for text in texts if text]
     if not filled or not all(map(PLAIN_NUMBER.fullmatch, filled)):
         return pd.Series([text or None for text in texts], dtype=object)
     if any("." in text for text in filled):
-        return pd.Series([float(text.replace(",", ".")) if text else None for text in texts], dtype="float64")
+        return pd.Series([float(with_point(text)) if text else None for text in texts], dtype="float64")
     return pd.Series([int(text) if text else None for text in texts], dtype="Int64")

@@ -5,35 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 from tumorkeras.data.annotations.coco import coco_files, looks_like_coco
 from tumorkeras.data.annotations.csv_columns import find_layout
 from tumorkeras.data.annotations.folders import list_files
-from tumorkeras.data.annotations.masks import ENDINGS, has_suffix, mask_files
+from tumorkeras.data.annotations.masks import ENDINGS, WORDS, has_suffix, mask_files
 from tumorkeras.data.annotations.names import visible_files
 from tumorkeras.data.annotations.pixels import read_pixels
-from tumorkeras.data.annotations.yolo import NOT_LABELS, YAML_FILES
+from tumorkeras.data.annotations.yolo import YAML_ENDINGS, YAML_FILES, label_files, looks_like_yolo
 from tumorkeras.data.cells import read_cells
 from tumorkeras.data.names import IMAGE_ENDINGS
 from tumorkeras.data.text import MEGABYTE
 from tumorkeras.errors import DataError
+from tumorkeras.spec_types import AnnotationForm
 
-FORMATS = (
-    "voc",
-    "voc_inclusive",
-    "coco",
-    "csv",
-    "csv_relative",
-    "yolo",
-    "masks",
-    "instance_masks",
-    "folders",
-    "lists",
-)
-YOLO_LINE = re.compile(rb"\s*\d+(?:\s+[-+]?[0-9.]+(?:[eE][-+]?\d+)?){4,}\s*")
-MASK_WORD = re.compile(r"(?:.*[ _-])?(?:masks?|segmentations?|seg|labels?|annotations?|instances?|gt)", re.IGNORECASE)
+FORMATS = tuple(form for form in get_args(AnnotationForm) if form != "auto")
+MASK_WORD = re.compile(rf"(?:.*[ _-])?(?:{WORDS})", re.IGNORECASE)
 HEAD = 65536
 SAMPLE = 20  # files that are looked into
 MOST_VALUES = 32  # of a mask; a photograph has more
@@ -97,13 +87,13 @@ def _of_file(path: Path, columns_named: bool) -> str | None:
     if ending in ENDINGS:
         _refuse_ambiguous_masks(path)
         return "masks"
-    if ending in (".yaml", ".yml"):
+    if ending in YAML_ENDINGS:
         return "yolo"
     if looks_like_coco(path):
         return "coco"
     if re.match(rb"(?:\xef\xbb\xbf)?\s*<", head):
         return "voc"
-    if _is_yolo_text(head):
+    if looks_like_yolo(head):
         return "yolo"
     if ending in (".csv", ".tsv") or (ending not in IMAGE_ENDINGS and _has_image_column(path)):
         return "csv"
@@ -113,11 +103,6 @@ def _of_file(path: Path, columns_named: bool) -> str | None:
 def _head(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(HEAD)
-
-
-def _is_yolo_text(head: bytes) -> bool:
-    lines = [line for line in head.split(b"\n")[:SAMPLE] if line.strip()]
-    return bool(lines) and all(map(YOLO_LINE.fullmatch, lines[:-1] or lines))
 
 
 def _has_image_column(path: Path, *, boxes: bool = False) -> bool:
@@ -143,8 +128,7 @@ def _coco(path: Path) -> list[Path]:
 def _yolo(path: Path) -> list[Path]:
     if any((path / name).is_file() for name in YAML_FILES):
         return [path]
-    texts = [file for file in _some(path, [".txt"]) if file.name.lower() not in NOT_LABELS]
-    return [path] if any(_is_yolo_text(_head(file)) for file in texts) else []
+    return [path] if any(looks_like_yolo(_head(file)) for file in label_files(path)[:SAMPLE]) else []
 
 
 def _csv(path: Path) -> list[Path]:

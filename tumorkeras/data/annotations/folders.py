@@ -10,6 +10,7 @@ import pandas as pd
 from tumorkeras.data.annotations.csv_columns import find_layout
 from tumorkeras.data.annotations.csv_table import read_csv_boxes
 from tumorkeras.data.annotations.names import (
+    ABOUT,
     ImageNames,
     clean_text,
     part_above,
@@ -24,10 +25,10 @@ from tumorkeras.errors import DataError
 
 MOST_MEGABYTES = 256
 LIST_ENDINGS = (".txt", ".csv", ".lst")
-NO_LISTS = ("readme", "license", "licence", "notes", "requirements", "classes")
+NO_LISTS = (*ABOUT, "classes")
 
 
-def read_folders(path: Path) -> pd.DataFrame:
+def read_folders(path: Path, faults: Faults) -> pd.DataFrame:
     """The class of each image: the folder it lies in.
 
     Folders are ``CLASS``, ``train/CLASS`` or ``CLASS/train``; what lies deeper in a folder is of its class. Files
@@ -37,25 +38,26 @@ def read_folders(path: Path) -> pd.DataFrame:
     ----------
     path : path
         The folder of the folders, to which the names of images are relative.
+    faults : Faults
+        To which folders without images, and names that are none, are added.
 
     Raises
     ------
     DataError
-        If there is no folder with images, or one has none.
+        If there is no folder with images.
 
     Examples
     --------
     >>> import tempfile; folder = Path(tempfile.mkdtemp())
     >>> for name in ("train/benign/1.png", "valid/malignant/2.png"):
     ...     (folder / name).parent.mkdir(parents=True); _ = (folder / name).write_bytes(b"")
-    >>> read_folders(folder)[["image", "class", "split"]]
+    >>> read_folders(folder, Faults())[["image", "class", "split"]]
                        image      class  split
     0     train/benign/1.png     benign  train
     1  valid/malignant/2.png  malignant    val
     """
     if not path.is_dir():
         raise DataError(str(path), ["there is no such folder"])
-    faults = Faults()
     rows: list[Row] = []
     for file in visible_files(path, IMAGE_ENDINGS, faults):
         name = file.relative_to(path).as_posix()
@@ -66,8 +68,7 @@ def read_folders(path: Path) -> pd.DataFrame:
     if not rows and not faults:
         raise DataError(str(path), [f"has no folder a class with images ({', '.join(IMAGE_ENDINGS)})"])
     faults += _empty_folders(path, rows)
-    faults.raise_any(str(path))
-    return make_table(rows, str(path))
+    return make_table(rows, faults)
 
 
 def _empty_folders(path: Path, rows: list[Row]) -> list[str]:
@@ -82,7 +83,7 @@ def _folders(folder: Path) -> list[Path]:
     return [inner for inner in sorted(folder.iterdir()) if inner.is_dir() and not inner.name.startswith(".")]
 
 
-def read_lists(path: Path, images: Path | None = None) -> pd.DataFrame:
+def read_lists(path: Path, faults: Faults, images: Path | None = None) -> pd.DataFrame:
     """The class of each image: the file that lists it, ``benign.txt`` or ``malignant_train.csv``.
 
     A text file has an image a line, or an image and a flag as those of Pascal VOC, of which 1 says that the class is
@@ -92,20 +93,22 @@ def read_lists(path: Path, images: Path | None = None) -> pd.DataFrame:
     ----------
     path : path
         The folder of the files. A part at the end of a name, or a folder ``train``, ``valid`` or ``test``, is the part.
+    faults : Faults
+        To which lists that cannot be read, and lines that name no image, are added; they are left out.
     images : path, optional
         Folder of the images; by default ``path``.
 
     Raises
     ------
     DataError
-        If there is no list, or a line names no image.
+        If there is no list.
 
     Examples
     --------
     >>> import tempfile; folder = Path(tempfile.mkdtemp())
     >>> _ = (folder / "benign.txt").write_text("1.png\\n2.png\\n")
     >>> _ = (folder / "malignant.csv").write_text("image\\n3.png\\n")
-    >>> read_lists(folder)[["image", "class", "source"]]
+    >>> read_lists(folder, Faults())[["image", "class", "source"]]
        image      class                 source
     0  1.png     benign     benign.txt, line 1
     1  2.png     benign     benign.txt, line 2
@@ -113,15 +116,16 @@ def read_lists(path: Path, images: Path | None = None) -> pd.DataFrame:
     """
     if not path.is_dir():
         raise DataError(str(path), ["there is no such folder"])
-    faults = Faults()
     files = list_files(path, faults)
     if not files and not faults:
         raise DataError(str(path), [f"has no list of images a class ({', '.join(LIST_ENDINGS)})"])
     names = ImageNames(images or path)
-    tables = [_read_list(file, path, names, faults) for file in files]
-    faults.raise_any(str(path))
-    rows = [row for table in tables for row in table]
-    return make_table(rows, str(path))
+    rows: list[Row] = []
+    for file in files:
+        where = file.relative_to(path).as_posix()
+        with faults.at(where):
+            rows += _read_list(file, where, names, faults)
+    return make_table(rows, faults)
 
 
 def list_files(path: Path, faults: Faults | None = None) -> list[Path]:
@@ -130,13 +134,12 @@ def list_files(path: Path, faults: Faults | None = None) -> list[Path]:
     return [file for file in files if not file.stem.lower().startswith(NO_LISTS) and part_of(file.stem) is None]
 
 
-def _read_list(file: Path, root: Path, names: ImageNames, faults: Faults) -> list[Row]:
-    where = file.relative_to(root).as_posix()
+def _read_list(file: Path, where: str, names: ImageNames, faults: Faults) -> list[Row]:
     class_name, part = _class_and_part(file.stem, where)
     if file.suffix.lower() == ".csv":
         header = read_cells(file).header
         if find_layout(header)[0].image is not None:
-            table = read_csv_boxes(file, Path(names.folder), class_name=class_name, part=part)
+            table = read_csv_boxes(file, faults, Path(names.folder), class_name=class_name, part=part)
             return rows_of(table)
     lines = read_text(file, MOST_MEGABYTES).replace("\r\n", "\n").split("\n")
     if file.suffix.lower() == ".csv":

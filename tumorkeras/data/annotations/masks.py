@@ -14,28 +14,25 @@ from scipy import ndimage
 
 from tumorkeras.data.annotations.names import Fault, ImagesByStem, part_above, part_of, visible_files
 from tumorkeras.data.annotations.pixels import read_pixels
-from tumorkeras.data.annotations.table import Faults, Row, make_row, make_table
+from tumorkeras.data.annotations.table import ONE_CLASS, Faults, Row, make_row, make_table
 from tumorkeras.data.names import without_ending
 from tumorkeras.errors import DataError
 from tumorkeras.progress import progress_bar
 
 ENDINGS = (".png", ".tif", ".tiff", ".bmp")
 # What tools add to the name of the image: a_mask.png, "a_mask_1.png", a-seg.tif
-SUFFIX = re.compile(
-    r"[ _.-](?:masks?|segmentations?|seg|labels?|gt|annotations?|instances?|roi)(?:[ _-]?\d+)?$", re.IGNORECASE
-)
-ONE_CLASS = "object"
+WORDS = "masks?|segmentations?|seg|labels?|gt|annotations?|instances?"
+SUFFIX = re.compile(rf"[ _.-](?:{WORDS}|roi)(?:[ _-]?\d+)?$", re.IGNORECASE)
+WORD = re.compile(WORDS, re.IGNORECASE)
 MOST_VALUES = 100  # of a label mask without names; a photograph has more
-
 COUNTED = 2**16
-MASK_FOLDERS = ("masks", "mask", "labels", "segmentations", "segmentation", "annotations", "gt", "instances")
 
 Classes = Sequence[str] | Mapping[int, str] | Mapping[str, str]
 ClassOf = Callable[["Drawn", int, Classes | None], str]
 
 
 def read_masks(
-    path: Path, images: Path | None = None, classes: Classes | None = None, *, instances: bool = False
+    path: Path, faults: Faults, images: Path | None = None, classes: Classes | None = None, *, instances: bool = False
 ) -> pd.DataFrame:
     """The boxes of masks, one file or all below a folder; 0 is background.
 
@@ -47,6 +44,9 @@ def read_masks(
     path : path
         Files of one channel (or equal ones), whole numbers. Where images lie beside masks that are told by their
         names (``a.png`` and ``a_mask.png``), the masks are read.
+    faults : Faults
+        To which masks that cannot be decoded or have several channels, and values without a class, are added; they
+        are left out.
     images : path, optional
         Folder of the images, for their names with ending; the name of a mask without ``_mask``, ``_seg`` ... else.
     classes : sequence or mapping, optional
@@ -65,12 +65,11 @@ def read_masks(
     Raises
     ------
     DataError
-        If masks cannot be decoded, have several channels, or hold values without a class.
+        If there is no mask.
     """
     if not path.exists():
         raise DataError(str(path), ["there is no such file or folder"])
     root = path.parent if path.is_file() else path
-    faults = Faults()
     files = [path] if path.is_file() else mask_files(path, faults)
     if not files and not faults:
         raise DataError(str(path), [f"holds no mask ({', '.join(ENDINGS)})"])
@@ -84,8 +83,7 @@ def read_masks(
             bar.update()
     class_of = _by_value if not instances and len(_values(drawn)) > 1 else _by_image
     rows = [row for mask in drawn for row in _rows(mask, class_of, classes, faults)]
-    faults.raise_any(str(path))
-    return make_table(rows, str(path))
+    return make_table(rows, faults)
 
 
 def mask_files(folder: Path, faults: Faults | None = None) -> list[Path]:
@@ -127,10 +125,7 @@ def _draw(file: Path, where: str, names: ImagesByStem, *, instances: bool, named
 
 def _read_mask(file: Path) -> np.ndarray:
     """Values (height, width) of a mask."""
-    try:
-        image = read_pixels(file)
-    except DataError as error:
-        raise Fault("; ".join(error.faults)) from None
+    image = read_pixels(file)
     if image.ndim != 3 or any((image[..., k] != image[..., 0]).any() for k in range(1, min(image.shape[2], 3))):
         raise Fault(f"has shape {image.shape}, expected one value a pixel: one page, one channel or equal ones")
     mask = image[..., 0]
@@ -174,7 +169,7 @@ def _rows(mask: Drawn, class_of: ClassOf, classes: Classes | None, faults: Fault
             name = class_of(mask, value, classes)
             source = f"{mask.where}, value {value}, object {k}"
             rows.append(make_row(mask.image, source, class_name=name, box=box, **others))
-    return rows or [make_row(mask.image, mask.where, **others)]
+    return rows if mask.objects else [make_row(mask.image, mask.where, **others)]
 
 
 def _by_value(mask: Drawn, value: int, classes: Classes | None) -> str:
@@ -195,7 +190,7 @@ def _by_image(mask: Drawn, value: int, classes: Classes | None) -> str:
             if key in classes:
                 return classes[key]  # type: ignore[index]
         raise Fault(f"classes name neither the value nor the image {mask.stem!r}")
-    folders = [step for step in mask.stem.split("/")[:-1] if not part_of(step) and step.lower() not in MASK_FOLDERS]
+    folders = [step for step in mask.stem.split("/")[:-1] if not part_of(step) and not WORD.fullmatch(step)]
     if classes is None:
         return folders[-1] if folders else ONE_CLASS
     known = [name for name in (*folders[::-1], *_beginnings(bare)) if name in classes]

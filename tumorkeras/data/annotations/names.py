@@ -23,6 +23,7 @@ PARTS = {
     "test": "test",
     "testing": "test",
 }
+ABOUT = ("readme", "license", "licence", "notes", "requirements")  # what texts about the data are called
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 DRIVE = re.compile(r"[A-Za-z]:")
 

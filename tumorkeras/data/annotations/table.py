@@ -21,6 +21,7 @@ from tumorkeras.errors import DataError
 BOX = ["xmin", "ymin", "xmax", "ymax"]
 COLUMNS = ["image", "class", *BOX, "split", "source"]
 SPLITS = ("train", "val", "test")
+ONE_CLASS = "object"  # of boxes where nothing tells their class
 COUNTS = ("width", "height", "difficult", "truncated", "iscrowd")  # whole numbers, where a form has them
 MOST_FAULTS = 100  # each names another line or id to be mended
 
@@ -41,11 +42,13 @@ class Faults(list[str]):
 
     @contextmanager
     def at(self, place: str) -> Iterator[None]:
-        """Keep a fault of the block, with its place, and go on."""
+        """Keep what is wrong in the block, with its place, and go on."""
         try:
             yield
         except Fault as fault:
             self.append(f"{place}: {fault}")
+        except DataError as error:
+            self += [f"{place}: {fault}" for fault in error.faults]
 
     def raise_any(self, heading: str) -> None:
         """Raise one DataError of all faults, if there are any."""
@@ -74,40 +77,36 @@ def make_row(
     }
 
 
-def make_table(rows: Iterable[Row], heading: str) -> pd.DataFrame:
+def make_table(rows: Iterable[Row], faults: list[str]) -> pd.DataFrame:
     """The table of all rows, with its columns in order and of their types.
 
-    An image that has an object or a class is not without objects: such a row beside others is left out.
+    An image that has an object or a class is not without objects: such a row beside others is left out. An image that
+    stands in several parts would be trained on and tested on: it is in none, and a fault.
 
     Parameters
     ----------
     rows : iterable of dict
         As :func:`make_row` gives them.
-    heading : str
-        The file or folder, for errors.
-
-    Raises
-    ------
-    DataError
-        If an image stands in several parts.
+    faults : list of str
+        To which each image in several parts is added.
 
     Examples
     --------
-    >>> table = make_table([make_row("a.png", "a.txt, line 1", class_name="cyst", box=(1, 2, 3.5, 4))], "labels")
+    >>> table = make_table([make_row("a.png", "a.txt, line 1", class_name="cyst", box=(1, 2, 3.5, 4))], [])
     >>> table.drop(columns="split").to_dict("list")
     {'image': ['a.png'], 'class': ['cyst'], 'xmin': [1.0], 'ymin': [2.0], 'xmax': [3.5], 'ymax': [4.0],
      'source': ['a.txt, line 1']}
-    >>> list(make_table([], "labels").columns)
+    >>> list(make_table([], []).columns)
     ['image', 'class', 'xmin', 'ymin', 'xmax', 'ymax', 'split', 'source']
     """
-    return completed(pd.DataFrame(list(rows)), heading)
+    return completed(pd.DataFrame(list(rows)), faults)
 
 
-def completed(table: pd.DataFrame, heading: str) -> pd.DataFrame:
+def completed(table: pd.DataFrame, faults: list[str]) -> pd.DataFrame:
     """What :func:`make_table` gives, from rows that are a table already; absent columns are missing values."""
     table = table.assign(**{column: None for column in COLUMNS if column not in table})
     table = _typed(table[COLUMNS + [column for column in table.columns if column not in COLUMNS]])
-    _check_parts(table, heading)
+    table = _in_one_part(table, faults)
     return _without_needless(table).reset_index(drop=True)
 
 
@@ -122,13 +121,12 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _check_parts(table: pd.DataFrame, heading: str) -> None:
-    """Refuse an image that stands in several parts: it would be trained on and tested on."""
+def _in_one_part(table: pd.DataFrame, faults: list[str]) -> pd.DataFrame:
+    """The table in which an image that stands in several parts, and is named as a fault, is in none."""
     found = table.dropna(subset="split").groupby("image", sort=False)["split"].unique()
     crossing = found[found.map(len) > 1]
-    faults = [f"image {image!r} is in {' and '.join(parts)}; keep it in one part" for image, parts in crossing.items()]
-    if faults:
-        raise DataError(heading, shortened(faults))
+    faults += [f"image {image!r} is in {' and '.join(parts)}; keep it in one part" for image, parts in crossing.items()]
+    return table.assign(split=table["split"].where(~table["image"].isin(crossing.index), None))
 
 
 def has_box(table: pd.DataFrame) -> pd.Series:
@@ -166,19 +164,19 @@ def checked(table: pd.DataFrame) -> pd.DataFrame:
     absent = [name for name in COLUMNS[:6] if name not in table.columns]
     if absent:
         raise DataError("table", [f"has no column {name!r}; it has {list(table.columns)}" for name in absent])
+    faults = Faults()
     try:
         large = table[BOX].astype("float64").abs() > LARGEST_NUMBER
         if large.any(axis=None):
             rows = table.index[large.any(axis=1)]
             raise DataError("table", shortened([f"row {k}: the box is not finite or beyond any image" for k in rows]))
-        complete = completed(table, "table").assign(source=None)
+        complete = completed(table, faults).assign(source=None)
     except DataError:
         raise
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError("table", [f"holds a value of the wrong kind: {error}"]) from None
-    faults = [f"row {k}: {fault}" for k, row in enumerate(rows_of(complete)) for fault in _row_faults(row)]
-    if faults:
-        raise DataError("table", shortened(faults))
+    faults += [f"row {k}: {fault}" for k, row in enumerate(rows_of(complete)) for fault in _row_faults(row)]
+    faults.raise_any("table")
     return complete
 
 

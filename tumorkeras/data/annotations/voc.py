@@ -15,8 +15,9 @@ import pandas as pd
 
 from tumorkeras.data.annotations.content import count, number
 from tumorkeras.data.annotations.names import Fault, ImageNames, clean_text, part_above, visible_files
+from tumorkeras.data.annotations.part_lists import listed_parts
 from tumorkeras.data.annotations.table import BOX, SPLITS, Faults, Row, make_row, make_table
-from tumorkeras.data.text import read_bytes, read_text
+from tumorkeras.data.text import read_bytes
 from tumorkeras.errors import DataError, MissingExtraError
 from tumorkeras.progress import progress_bar
 
@@ -24,7 +25,7 @@ MOST_MEGABYTES = 16
 FLAGS = ("difficult", "truncated")
 
 
-def read_voc(path: Path, images: Path | None = None, *, inclusive: bool = False) -> pd.DataFrame:
+def read_voc(path: Path, faults: Faults, images: Path | None = None, *, inclusive: bool = False) -> pd.DataFrame:
     """The table of an XML file, a folder of them, or a data set with ``Annotations`` and ``ImageSets/Main``.
 
     Parameters
@@ -33,6 +34,9 @@ def read_voc(path: Path, images: Path | None = None, *, inclusive: bool = False)
         File or folder. With ``ImageSets/Main`` beside the annotations, its ``train.txt``, ``val.txt`` and
         ``test.txt`` give the parts (``trainval.txt`` is not needed and not read). Without a folder
         ``Annotations``, one called ``train``, ``valid`` or ``test`` around a file gives its part.
+    faults : Faults
+        To which files that are no VOC annotation or hold entities, further files of one image, and objects that cannot
+        be read are added; they are left out.
     images : path, optional
         Folder of the images; by default ``JPEGImages`` beside ``Annotations`` where it exists, else the folder.
     inclusive : bool
@@ -46,14 +50,14 @@ def read_voc(path: Path, images: Path | None = None, *, inclusive: bool = False)
     Raises
     ------
     DataError
-        If a file is no VOC annotation, holds entities, or two files name one image.
+        If there is no such file, or none in the folder.
     """
     root, folder = _places(path)
-    faults = Faults()
     files = [path] if path.is_file() else visible_files(folder, [".xml"], faults)
     if not files and not faults:
         raise DataError(str(path), ["holds no .xml file"])
-    parts = _image_sets(root, faults)
+    lists = {root / "ImageSets" / "Main" / f"{part}.txt": part for part in SPLITS}
+    parts = listed_parts(lists, lambda line: line.replace("\\", "/"), faults)
     names = ImageNames(images or (root / "JPEGImages" if (root / "JPEGImages").is_dir() else folder))
     rows: list[Row] = []
     seen: dict[str, str] = {}
@@ -62,13 +66,13 @@ def read_voc(path: Path, images: Path | None = None, *, inclusive: bool = False)
             where = file.relative_to(folder).as_posix()
             part = parts.get(where[: -len(".xml")]) if folder.name == "Annotations" else part_above(where)
             found = _read_file(file, where, names, faults, part=part, shift=int(inclusive))
-            for image in {row["image"] for row in found}:
-                if (first := seen.setdefault(image, where)) != where:
-                    faults.append(f"{where}: names the image {image!r}, as {first} does; each file is one image")
-            rows += found
+            image = found[0]["image"] if found else ""
+            if found and (first := seen.setdefault(image, where)) != where:
+                faults.append(f"{where}: names the image {image!r}, as {first} does; each file is one image")
+            else:
+                rows += found
             bar.update()
-    faults.raise_any(str(path))
-    return make_table(rows, str(path))
+    return make_table(rows, faults)
 
 
 def _places(path: Path) -> tuple[Path, Path]:
@@ -80,20 +84,6 @@ def _places(path: Path) -> tuple[Path, Path]:
     if (path / "Annotations").is_dir():
         return path, path / "Annotations"
     return (path.parent if path.name == "Annotations" else path), path
-
-
-def _image_sets(root: Path, faults: Faults) -> dict[str, str]:
-    """The part of each image, by its name without ending; empty where nothing lists them."""
-    parts: dict[str, str] = {}
-    for part in SPLITS:
-        file = root / "ImageSets" / "Main" / f"{part}.txt"
-        if not file.is_file():
-            continue
-        for line in read_text(file, MOST_MEGABYTES).replace("\r", "\n").split("\n"):
-            name = line.strip().replace("\\", "/")
-            if name and parts.setdefault(name, part) != part:
-                faults.append(f"ImageSets/Main: {name!r} is in {parts[name]}.txt and in {part}.txt; keep it in one")
-    return parts
 
 
 def _read_file(file: Path, where: str, names: ImageNames, faults: Faults, *, part: str | None, shift: int) -> list[Row]:
@@ -128,13 +118,12 @@ def _parse(file: Path) -> Element:
         from defusedxml.ElementTree import fromstring
     except ImportError:
         raise MissingExtraError("defusedxml", "medical") from None
+    content = read_bytes(file, MOST_MEGABYTES)
     try:
-        root: Element = fromstring(read_bytes(file, MOST_MEGABYTES))
+        root: Element = fromstring(content)
     except DefusedXmlException:
         raise Fault("defines or fetches entities, which are never expanded; save it without a DOCTYPE") from None
     except (ParseError, ValueError, LookupError) as error:
-        if isinstance(error, DataError):
-            raise Fault("; ".join(error.faults)) from None
         raise Fault(f"is no XML: {error}") from None
     if root.tag != "annotation":
         raise Fault(f"is no Pascal VOC annotation: the outermost element is <{root.tag[:60]}>, expected <annotation>")

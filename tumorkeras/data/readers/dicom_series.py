@@ -121,7 +121,10 @@ def _headers(paths: list[Path], options: Options, notes: list[str]) -> list[Slic
             faults += [f"{path.name}: {fault}" for fault in error.faults]
             continue
         if not header.get("Rows") or not header.get("Columns"):
-            without += 1
+            if _should_be_image(header):
+                faults.append(f"{path.name}: is damaged: it says that it is an image, and not of which size")
+            else:
+                without += 1
         elif int(header.get("NumberOfFrames") or 1) > 1:
             faults.append(f"{path.name}: has several frames, a volume of its own; give it by itself")
         else:
@@ -133,6 +136,12 @@ def _headers(paths: list[Path], options: Options, notes: list[str]) -> list[Slic
     if faults:
         raise FileFault(*_first(faults))
     return slices
+
+
+def _should_be_image(header: Any) -> bool:
+    """Whether a file is of a kind that has pixels, such as "CT Image Storage"; reports and states have none."""
+    kind = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
+    return kind is not None and "Image" in kind.name
 
 
 def _first(faults: list[str]) -> list[str]:
