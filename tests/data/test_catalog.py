@@ -255,6 +255,14 @@ def test_columns_of_the_boxes_can_be_the_group(boxed):
     assert "lesion" not in catalog.table
 
 
+def test_an_image_that_is_left_out_needs_no_group(boxed):
+    folder, source = boxed
+    (folder / "images.csv").write_text("image,split,patient\na,train,p1\nb,val,p2\nc,train,p3\n")
+    catalog = catalog_of(spec_of(folder, {"kind": "detection", **source}, splits={"group": "patient"}))
+    assert catalog.table["group"].tolist()[:3] == ["p1", "p2", "p3"]
+    assert catalog.table["group"].isna().tolist()[3]
+
+
 def test_an_image_with_boxes_and_no_row_keeps_its_class(boxed):
     folder, source = boxed
     (folder / "images.csv").write_text("image,split,diagnosis\na,train,mass\nc,train,nothing\n")

@@ -142,11 +142,12 @@ def with_group(table: pd.DataFrame, spec: DataSpec) -> pd.DataFrame:
         own = [name for name in table.columns if name not in BASE]
         raise DataError("splits.group", [f"the samples have no column {column!r}; they have {own}"])
     groups = table[column].astype(str).str.strip().where(table[column].notna(), "")
-    if (groups == "").any():
-        raise DataError(
-            "splits.group", shortened([f"{name} has no {column}" for name in table.loc[groups == "", "id"]])
-        )
-    return table.assign(group=groups)
+    lost = groups == ""
+    if "labelled" in table:  # the others are left out
+        lost &= table["labelled"]
+    if lost.any():
+        raise DataError("splits.group", shortened([f"{name} has no {column}" for name in table.loc[lost, "id"]]))
+    return table.assign(group=groups.astype(object).where(groups != "", None))
 
 
 @singledispatch
@@ -250,14 +251,16 @@ def _(source: DetectionSource, spec: DataSpec) -> Catalog:
     table, faults = _files(spec.resolve(source.path), volumes=False)
     table, boxes, listed, extra, more = read_boxes(table, source, spec)
     faults += more
+    without_box = {name for fault in faults if fault.code == "class_without_box" for name in fault.files}
     if source.table is not None:
         # An image that the table does not name may still be named by its boxes.
         table, more, unnamed = join_table(table, source.table, spec)
         faults += more
-        without_box = {name for fault in faults if fault.code == "class_without_box" for name in fault.files}
-        listed |= set(table["id"]) - set(unnamed) - without_box
+        listed |= set(table["id"]) - set(unnamed)
+    if source.unlisted == "no_objects":
+        listed |= set(table["id"])
     table = with_columns(table, extra, spec.splits.group)
-    table["labelled"] = table["id"].isin(listed) | (source.unlisted == "no_objects")
+    table["labelled"] = table["id"].isin(listed - without_box)
     found = contents(table, boxes)
     table["class_name"] = table["class_name"].where(table["class_name"].notna(), found)
     classes = tuple(spec.classes or sorted(boxes["class"].dropna().unique()))

@@ -22,16 +22,23 @@ class Cells(NamedTuple):
     rows: list[tuple[int, list[str]]]
 
 
-def read_cells(path: Path) -> Cells:
+def read_cells(path: Path, faults: list[str] | None = None) -> Cells:
     """The cells of a CSV with a header, without the spaces around them.
 
     The separator is the one that the header has most of: comma, semicolon, tab or bar. Lines without any content are
     left out, and so are empty cells at the end of a line, as spreadsheets leave them.
 
+    Parameters
+    ----------
+    path : path
+    faults : list of str, optional
+        Where it is given, lines longer or shorter than the header are added to it and left out.
+
     Raises
     ------
     DataError
-        If the file cannot be read, is empty or no CSV, has a column twice, or lines longer or shorter than the header.
+        If the file cannot be read, is empty or no CSV, has a column twice, or (without ``faults``) lines longer or
+        shorter than the header.
 
     Examples
     --------
@@ -51,15 +58,18 @@ def read_cells(path: Path) -> Cells:
         raise DataError(str(path), ["is empty; expected a header and a row a line"])
     header = lines[0][1]
     named = len(_without_empty_end(header))
-    faults = [f"column {name!r} stands twice" for name in dict.fromkeys(header) if name and header.count(name) > 1]
-    rows = []
+    wrong = [f"column {name!r} stands twice" for name in dict.fromkeys(header) if name and header.count(name) > 1]
+    rows, uneven = [], []
     for line, cells in lines[1:]:
         filled = len(_without_empty_end(cells))
         if len(cells) < named or filled > len(header):
-            faults.append(f"line {line} has {len(cells)} cells, the header has {len(header)}")
-        rows.append((line, cells[: len(header)] + [""] * (len(header) - len(cells))))
-    if faults:
-        raise DataError(str(path), shortened(faults))
+            uneven.append(f"line {line} has {len(cells)} cells, the header has {len(header)}")
+        else:
+            rows.append((line, cells[: len(header)] + [""] * (len(header) - len(cells))))
+    if wrong or (uneven and faults is None):
+        raise DataError(str(path), shortened(wrong + uneven))
+    if faults is not None:
+        faults += [f"{path.name}, {fault}" for fault in uneven]
     return Cells(header, rows)
 
 

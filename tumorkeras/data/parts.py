@@ -114,7 +114,8 @@ def _chosen(spec: DataSpec, table: pd.DataFrame, classes: tuple[str, ...]) -> np
     shares = spec.splits.fractions.model_dump()
     found = sorted(set(table["given_split"].dropna())) if "given_split" in table else []
     # Mixing the data's own parts anew is a leak where their makers parted patients: it must be asked for.
-    given = spec.splits.given or {name: part for name in found if (part := part_of(name))}
+    given: dict[str, str] = dict(spec.splits.given or {})
+    given = given or {name: part for name in found if (part := part_of(name))}
     if not found:
         if spec.splits.given:
             raise DataError("splits.given", ["the data come with no parts; leave it out"])

@@ -118,13 +118,16 @@ def test_an_image_in_two_parts_is_in_none(tmp_path):
 
 
 def test_bad_cells_leave_out_their_rows_only(tmp_path):
-    text = "image,class,x1,y1,x2,y2,age,exam\na,u,1,2,3,4,50,1\nb,u,1,2,3,x,old,2\nc,u,5,6,7,8,70,3\nc,,,,,,,\n"
+    text = "image,class,x1,y1,x2,y2,age,exam\na,u,1,2,3,4,50,1\na,u,1\nb,u,1,2,3,x,old,2\nc,u,5,6,7,8,70,3\nc,,,,,,,\n"
     reading = both(save(tmp_path / "boxes.csv", text))
     assert pairs(reading.table) == [("a", "u"), ("c", "u")]
     assert reading.table[["xmin", "ymax"]].to_numpy().tolist() == [[1, 4], [5, 8]]
     assert reading.table["age"].tolist() == [50, 70]
-    assert reading.table["source"].tolist() == ["boxes.csv, line 2", "boxes.csv, line 4"]
-    assert reading.faults == ("boxes.csv, line 3: y2: 'x' is not a finite number",)
+    assert reading.table["source"].tolist() == ["boxes.csv, line 2", "boxes.csv, line 5"]
+    assert reading.faults == (
+        "boxes.csv, line 3 has 3 cells, the header has 8",
+        "boxes.csv, line 4: y2: 'x' is not a finite number",
+    )
 
 
 def test_shares_of_images_of_unknown_size(tmp_path):

@@ -79,7 +79,7 @@ def read_csv_boxes(
     0  scans/1.png  cyst   1.5  boxes.csv, line 2
     1        2.png  None   NaN  boxes.csv, line 3
     """
-    cells = read_cells(path)
+    cells = read_cells(path, faults)
     layout = _layout(path, cells, columns or {}, labelled=class_name is not None)
     names = ImageNames(images or path.parent)
     rows: list[Row] = []
