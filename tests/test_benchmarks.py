@@ -115,3 +115,31 @@ def test_attempts_are_read_on_cells_that_the_example_leaves_out(checkout, data_f
     assert np.bincount(others.labels).tolist() == [109, 109]
     assert not set(published.table["id"]) & set(others.table["id"])
     assert np.unique(np.concatenate([published.values, others.values]), axis=0).shape[0] == 668
+
+
+def test_the_audits_table_has_a_line_a_finding_and_a_summary(checkout):
+    from tumorkeras.auditing import AuditReport, Finding
+
+    audit = script(checkout, "audit")
+    found = (
+        Finding("faults", "unreadable", "error", "1 image | cannot\nbe read"),
+        Finding("shortcuts", "probes", "note", "nothing"),
+        Finding("batch_effects", "no_batch_effect", "note", "no sign"),
+    )
+    assert audit.rows("scans", AuditReport("scans", found), 3.4) == [
+        "| scans | error | 1 image \\| cannot be read |",
+        "| scans | note | no sign |",
+        "| scans | | 1 error, 0 warnings, 2 notes; 3 s |",
+    ]
+    assert len(audit.shortened("word " * 100)) <= audit.LONGEST
+
+
+def test_pooled_folds_of_one_class_tell_nothing(checkout):
+    """Leaving out an experiment of one class shifts the scores of that class: pooled, they hide what is told."""
+    audit = script(checkout, "audit")
+    rng = np.random.default_rng(0)
+    experiment = np.repeat(np.arange(6), 30)
+    label = np.where(experiment % 2, "wt", "myc")
+    table = pd.DataFrame({"class": label, "experiment": experiment, "Well/XY": "a", "cell_id": range(180)})
+    table["speed"] = rng.normal(size=180) + (label == "wt")
+    assert audit.pooled_folds_of_one_class(table) < roc_auc_score(label == "wt", table["speed"]) - 0.05

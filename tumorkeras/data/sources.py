@@ -169,7 +169,8 @@ def _(source: RegionsSource, spec: DataSpec) -> SourceData:
     group = table["group"].where(table["group"].notna(), table["id"])
     table = table.assign(group=group, class_name=boxes["class"], id=table["id"] + "#" + number.astype(str))
     table["box_area"] = ((boxes["xmax"] - boxes["xmin"]) * (boxes["ymax"] - boxes["ymin"])).to_numpy("float64")
-    crops = [Crop(*corners, margin=source.margin) for corners in boxes[CORNERS].to_numpy("float64")]
+    corners = boxes[CORNERS].to_numpy("float64").tolist()
+    crops = [Crop(xmin, ymin, xmax, ymax, source.margin) for xmin, ymin, xmax, ymax in corners]
     values, inside = decode_regions(catalog, tuple(spec.input.shape), rows, crops)
     if not inside.all():
         notes.append(f"{(~inside).sum()} of {len(inside)} boxes lie outside their image and were left out")

@@ -211,7 +211,8 @@ def write_annotations(table: pd.DataFrame, path: str | Path, *, format: str = "a
     Raises
     ------
     DataError
-        If the table holds what is no annotation, or the folder holds other annotations.
+        If the table holds what is no annotation, or no row that the form can hold, or the folder holds other
+        annotations.
 
     Examples
     --------

@@ -35,8 +35,8 @@ def read_coco(path: Path, faults: Faults, images: Path | None = None) -> pd.Data
         A JSON file, or a folder with files in it, in ``annotations``, or in ``train``, ``valid`` and ``test``. Where
         files are called ``instances...`` only these are read; ``trainval`` is left out beside ``train`` and ``val``.
     faults : Faults
-        To which files that are no COCO, ids that stand twice or point to nothing, and boxes that cannot be read are
-        added; what they concern is left out.
+        To which files that are no COCO, ids that stand twice or point to nothing, boxes that cannot be read, and RLE
+        of another size than their image are added; what they concern is left out.
     images : path, optional
         Folder of the images; by default that of the file, or ``path``.
 
@@ -131,7 +131,7 @@ class _FileReader:
 
     def _row(self, where: str, item: Item, image: Item, class_name: str) -> Row:
         crowd = count(int(item["iscrowd"])) if isinstance(item.get("iscrowd"), (bool, int)) else None
-        return make_row(class_name=class_name, source=where, box=_box(item), split=self.part, **image, iscrowd=crowd)
+        return make_row(class_name=class_name, source=where, box=_box(item, image), split=self.part, **image, iscrowd=crowd)
 
     def _empty(self, key: Hashable, image: Item) -> Row:
         return make_row(source=f"{self.where}, image {key}", split=self.part, **image, iscrowd=None)
@@ -209,20 +209,30 @@ def _load(file: Path) -> dict[str, list[Any]]:
     return content
 
 
-def _box(item: Item) -> list[float] | None:
+def _box(item: Item, image: Item) -> list[float] | None:
     """Corners of an annotation: of its bbox, else of its mask; None where it has neither."""
+    mask = item.get("segmentation")
+    if isinstance(mask, dict):
+        _check_size(mask.get("size"), [image["height"], image["width"]])
     sides = item.get("bbox")
     if sides:
         if not isinstance(sides, list) or len(sides) != 4:
             raise Fault(f"bbox is {_short(sides)}, expected [x, y, width, height]")
         x, y, width, height = (number(value, "bbox") for value in sides)
         return [x, y, x + width, y + height]
-    mask = item.get("segmentation")
     if not mask:
         return None
     if isinstance(mask, dict):
         return box_of_rle(mask)
     return _box_of_polygons(mask)
+
+
+def _check_size(size: Any, expected: list[int | None]) -> None:
+    """Refuse a mask that is not of its image, whose bbox may then be of another size, too."""
+    if isinstance(size, list) and all(expected) and [count(side) for side in size] != expected:
+        raise Fault(
+            f"segmentation: size is {str(size)[:60]}, height and width of the image are {expected}; make both the same"
+        )
 
 
 def _box_of_polygons(polygons: Any) -> list[float]:

@@ -110,7 +110,7 @@ def _has_image_column(path: Path, *, boxes: bool = False) -> bool:
     if path.stat().st_size > 64 * MEGABYTE:
         return False
     try:
-        layout, _ = find_layout(read_cells(path).header)
+        layout, _ = find_layout(read_cells(path, []).header)
     except DataError:
         return False
     return layout.image is not None and (bool(layout.box) or (not boxes and layout.class_name is not None))

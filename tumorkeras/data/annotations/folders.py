@@ -137,7 +137,7 @@ def list_files(path: Path, faults: Faults | None = None) -> list[Path]:
 def _read_list(file: Path, where: str, names: ImageNames, faults: Faults) -> list[Row]:
     class_name, part = _class_and_part(file.stem, where)
     if file.suffix.lower() == ".csv":
-        header = read_cells(file).header
+        header = read_cells(file, []).header
         if find_layout(header)[0].image is not None:
             table = read_csv_boxes(file, faults, Path(names.folder), class_name=class_name, part=part)
             return rows_of(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import posixpath
 import re
@@ -9,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from tumorkeras.data.names import IMAGE_ENDINGS, without_ending
 
@@ -26,6 +27,9 @@ PARTS = {
 ABOUT = ("readme", "license", "licence", "notes", "requirements")  # what texts about the data are called
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 DRIVE = re.compile(r"[A-Za-z]:")
+MOST_STEPS = 64  # of a path of another machine that are looked for
+
+logger = logging.getLogger(__name__)
 
 
 class Fault(Exception):
@@ -95,17 +99,19 @@ class ImageNames:
     def __init__(self, folder: Path) -> None:
         self.folder = os.path.abspath(folder)
         self._known = cache(self._find)
+        self._moved: dict[str, str] = {}
 
     def of(self, text: Any, beside: Path) -> str:
         """The image that an annotation file in the folder ``beside`` names, as a POSIX path.
 
         A name is read from the folder of the images, then from ``beside``, then from the folder above the images,
-        and the first that is a file is taken; where none is, the name itself.
+        and the first that is a file is taken; where none is, the name itself. Of a path that leads out of the folder
+        of the images, such as one of another machine, the longest end that is a file in there is taken.
 
         Raises
         ------
         Fault
-            If it is no name, or leads out of the folder of the images.
+            If it is no name, or leads out of the folder of the images and no end of it is a file in there.
         """
         return self._known(text, beside) if isinstance(text, str) else self._find(text, beside)
 
@@ -113,12 +119,24 @@ class ImageNames:
         name = clean_text(text, "image").replace("\\", "/")
         for base in dict.fromkeys((self.folder, os.path.abspath(beside), os.path.dirname(self.folder))):
             inner = self._inside(base, name)
-            if inner is not None and os.path.isfile(os.path.join(self.folder, inner)):
+            if self._is_file(inner):
                 return inner
-        inner = self._inside(self.folder, name)
+        inner = self._inside(self.folder, name) or self._moved_here(name)
         if inner is None:
             raise Fault(f"image {name!r} leaves the data folder; name it relative to the folder of the images")
         return inner
+
+    def _moved_here(self, name: str) -> str | None:
+        """The longest end of a path, without drive and steps up, that is a file; nothing outside is looked at."""
+        steps = [step for step in name[bool(DRIVE.match(name)) * 2 :].split("/") if step not in ("", ".", "..")][-MOST_STEPS:]
+        ends = (self._inside(self.folder, "/".join(steps[k:])) for k in range(len(steps)))
+        found = next(filter(self._is_file, ends), None)
+        if found is not None and (first := self._moved.setdefault(found, name)) != name:
+            logger.warning("images %r and %r are both taken for %r", first, name, found)
+        return found
+
+    def _is_file(self, inner: str | None) -> TypeGuard[str]:
+        return inner is not None and os.path.isfile(os.path.join(self.folder, inner))
 
     def _inside(self, base: str, name: str) -> str | None:
         """Path from the folder of the images, None if it does not lie in there."""

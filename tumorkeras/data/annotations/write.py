@@ -93,6 +93,9 @@ def write_voc(table: pd.DataFrame, path: Path, *, inclusive: bool = False) -> li
     if unheld.any():
         notes.append(f"Pascal VOC holds no class of a whole image: {int(unheld.sum())} rows are left out")
     groups = list(_by_image(table[~unheld]).items())
+    if not groups:
+        fault = "Pascal VOC holds boxes and images without objects, the table has neither; write it as csv or coco"
+        raise DataError(str(path), [fault])
     if path.suffix.lower() == ".xml":
         if len(groups) != 1:
             raise DataError(str(path), [f"holds one image, the table has {len(groups)}; give a folder"])
