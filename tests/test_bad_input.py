@@ -289,6 +289,87 @@ def _(folder):
     return run(images_spec(folder, splits={"files": {"test": "test.txt"}}))
 
 
+# ----------------------------------------------------------------- boxes
+
+
+def boxes_spec(folder, name, text, **sections):
+    """Three pictures, and annotations in a file of their own."""
+    (folder / "images").mkdir()
+    for number in range(3):
+        cv2.imwrite(str(folder / "images" / f"{number}.png"), np.full((8, 8), 40 * number, "uint8"))
+    (folder / name).write_text(text)
+    source = {"kind": "detection", "path": "images", "annotations": name}
+    return write_spec(folder, source, [8, 8, 1], **sections)
+
+
+BOXES = "image,class,xmin,ymin,xmax,ymax\n0.png,mass,1,1,4,4\n1.png,mass,2,2,6,6\n"
+
+
+@case("a box of an image that is not there")
+def _(folder):
+    return run(boxes_spec(folder, "boxes.csv", BOXES + "9.png,mass,1,1,4,4\n"))
+
+
+@case("a corner that is not a number")
+def _(folder):
+    return run(boxes_spec(folder, "boxes.csv", BOXES + "2.png,mass,left,1,4,4\n"))
+
+
+@case("a box of a class that the spec does not name")
+def _(folder):
+    return run(boxes_spec(folder, "boxes.csv", BOXES, classes=["cyst"]))
+
+
+@case("classes of whole images where boxes are meant")
+def _(folder):
+    return run(boxes_spec(folder, "boxes.csv", "image,class,xmin,ymin,xmax,ymax\n0.png,mass,,,,\n1.png,cyst,,,,\n"))
+
+
+@case("a COCO file with dangling ids")
+def _(folder):
+    coco = {
+        "images": [{"id": 1, "file_name": "0.png", "width": 8, "height": 8}],
+        "categories": [{"id": 1, "name": "mass"}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 3, 3]},
+            {"id": 2, "image_id": 7, "category_id": 1, "bbox": [1, 1, 3, 3]},
+        ],
+    }
+    return run(boxes_spec(folder, "boxes.json", json.dumps(coco)))
+
+
+@case("an XML with entities, which are never expanded")
+def _(folder):
+    bomb = '<!DOCTYPE a [<!ENTITY b "mass">]><annotation><filename>0.png</filename><object><name>&b;</name></object></annotation>'
+    return run(boxes_spec(folder, "0.xml", bomb))
+
+
+@case("a link that leads out of the folder")
+def _(folder):
+    spec = images_spec(folder)
+    cv2.imwrite(str(folder / "elsewhere.png"), np.zeros((8, 8), "uint8"))
+    (folder / "images" / "benign" / "linked.png").symlink_to(folder / "elsewhere.png")
+    return run(spec)
+
+
+@case("a spec that is a pipe")
+def _(folder):
+    os.mkfifo(folder / "spec.yaml")
+    return run(folder / "spec.yaml")
+
+
+@case("a folder where a spec is meant")
+def _(folder):
+    return ["audit", folder]
+
+
+@case("a folder to describe that holds nothing known")
+def _(folder):
+    (folder / "papers").mkdir()
+    (folder / "papers" / "a.pdf").write_text("%PDF")
+    return ["init", folder / "papers", "--output", folder / "spec.yaml"]
+
+
 # ---------------------------------------------------------------- output
 
 
@@ -396,7 +477,7 @@ case("a kind of model that there is not")(lambda folder: ["train", simulation_sp
 
 
 def contents(folder):
-    return {path: path.read_bytes() if path.is_file() else None for path in sorted(folder.rglob("*"))}
+    return {path: path.read_bytes() if path.is_file() else None for path in sorted(folder.rglob("*"))}  # no pipes
 
 
 def test_the_table_and_the_cases_are_the_same():

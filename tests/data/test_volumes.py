@@ -237,7 +237,8 @@ def test_groups_that_cross_given_parts_are_refused(npz, tmp_path):
         "given": {"train": "train", "val": "test"},
         "fractions": {"train": 1, "val": 0, "test": 0},
     }
-    with pytest.raises(DataError, match=r"(?s)1 of 9 groups are in more than one part.*train/5 \(train\) and val/0 \(test\)"):
+    said = r"(?s)1 of 9 groups are in more than one part.*train/5 \(train\) and val/0 \(test\)"
+    with pytest.raises(DataError, match=said):
         load_samples(spec_of(tmp_path, {"table": "volumes.csv"}, splits=splits))
 
 

@@ -58,7 +58,7 @@ def read_boxes(table: pd.DataFrame, source: DetectionSource, spec: DataSpec) -> 
         classes=spec.classes,
         columns=source.columns,
     )
-    faults = [CatalogFault("annotation_unreadable", (place.name,), words) for words in given.faults]
+    faults = [_unreadable(place.name, words) for words in given.faults]
     table = _without_masks(table, place, given.format)
     found, more = match_names(given.table["image"], table["id"], "annotation_without_file", place.name)
     rows = given.table.assign(image=found).dropna(subset="image").reset_index(drop=True)
@@ -70,6 +70,11 @@ def read_boxes(table: pd.DataFrame, source: DetectionSource, spec: DataSpec) -> 
     known = table["given_split"].where(table["given_split"].notna(), table["id"].map(parts))
     listed = set(rows["image"]) - set(nothing)
     return Annotated(table.assign(given_split=known), boxes, listed, _extra(rows), [*faults, *more, *bare])
+
+
+def _unreadable(name: str, words: str) -> CatalogFault:
+    """A fault of the annotations; one of the file itself is not headed by its name twice."""
+    return CatalogFault("annotation_unreadable", (name,), words.removeprefix(name).lstrip(":, "))
 
 
 def _without_masks(table: pd.DataFrame, annotations: Path, form: str) -> pd.DataFrame:

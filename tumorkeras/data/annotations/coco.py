@@ -131,7 +131,9 @@ class _FileReader:
 
     def _row(self, where: str, item: Item, image: Item, class_name: str) -> Row:
         crowd = count(int(item["iscrowd"])) if isinstance(item.get("iscrowd"), (bool, int)) else None
-        return make_row(class_name=class_name, source=where, box=_box(item, image), split=self.part, **image, iscrowd=crowd)
+        return make_row(
+            class_name=class_name, source=where, box=_box(item, image), split=self.part, **image, iscrowd=crowd
+        )
 
     def _empty(self, key: Hashable, image: Item) -> Row:
         return make_row(source=f"{self.where}, image {key}", split=self.part, **image, iscrowd=None)

@@ -128,8 +128,10 @@ class ImageNames:
 
     def _moved_here(self, name: str) -> str | None:
         """The longest end of a path, without drive and steps up, that is a file; nothing outside is looked at."""
-        steps = [step for step in name[bool(DRIVE.match(name)) * 2 :].split("/") if step not in ("", ".", "..")][-MOST_STEPS:]
-        ends = (self._inside(self.folder, "/".join(steps[k:])) for k in range(len(steps)))
+        drive = DRIVE.match(name)
+        steps = [step for step in name[drive.end() if drive else 0 :].split("/") if step not in ("", ".", "..")]
+        first_step = max(0, len(steps) - MOST_STEPS)
+        ends = (self._inside(self.folder, "/".join(steps[k:])) for k in range(first_step, len(steps)))
         found = next(filter(self._is_file, ends), None)
         if found is not None and (first := self._moved.setdefault(found, name)) != name:
             logger.warning("images %r and %r are both taken for %r", first, name, found)
