@@ -89,7 +89,7 @@ def test_many_yolo_names_are_in_the_order_of_their_numbers(tmp_path, keys):
 
 @pytest.mark.parametrize(
     ("names", "classes"),
-    [("{3: b, 0: a}", ["a", "b"]), ("{x: a, 0: b}", None), ("[a, [b]]", None), ("{[]: a}", None), ("7", ["0"])],
+    [("{3: b, 0: a}", ["a", "b"]), ("{x: a, 0: b}", ["0"]), ("[a, [b]]", ["0"]), ("{[]: a}", ["0"]), ("7", ["0"])],
 )
 def test_yolo_names_with_gaps_and_without_numbers(tmp_path, names, classes):
     root = tmp_path / "yolo"
@@ -100,10 +100,8 @@ def test_yolo_names_with_gaps_and_without_numbers(tmp_path, names, classes):
     (root / "data.yaml").write_text(f"names: {names}\n")
     spec, text = made(root)
     assert spec.classes == classes
-    if classes is None:
-        assert "cannot be read as they are" in comments(text)
-    else:
-        assert len(catalog_of(spec).boxes) == 8
+    assert ("Not all annotations can be read: data.yaml" in comments(text)) is (names not in ("{3: b, 0: a}", "7"))
+    assert len(catalog_of(spec).boxes) == 8
 
 
 def test_voc_beside_the_images(tmp_path):
@@ -122,8 +120,9 @@ def test_annotations_that_cannot_be_read_are_said(tmp_path):
         voc(tmp_path / "cells" / f"{k}.xml", f"{k}.png")
     (tmp_path / "cells" / "3.xml").write_text("<annotation><object></annotation>")
     spec, text = made(tmp_path / "cells")
-    assert (spec.source.format, spec.classes) == ("voc", None)
-    assert "cannot be read as they are: 3.xml" in comments(text)
+    assert (spec.source.format, spec.classes) == ("voc", ["cyst"])
+    assert "Not all annotations can be read: 3.xml" in comments(text)
+    assert "cyst 7 boxes" in comments(text)
 
 
 def test_boxes_in_a_table_with_names_of_its_own(tmp_path):

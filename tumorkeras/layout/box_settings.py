@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from tumorkeras.data.annotations import read_annotations
+from tumorkeras.data.annotations import read_with_faults
 from tumorkeras.data.image_files import Names
 from tumorkeras.errors import DataError
 from tumorkeras.layout.columns import Sheet
@@ -22,13 +23,19 @@ from tumorkeras.layout.survey import File, Survey, common_folder
 def read_boxes(
     guess: Guess, survey: Survey, place: str, folder: str, *, form: str, columns: dict[str, str] | None = None
 ) -> pd.DataFrame | None:
-    """The boxes; None, and a word on it, where they cannot be read."""
+    """The boxes that can be read, and a word on those that cannot; None where none can."""
     try:
-        return read_annotations(survey.root / place, format=form, images=survey.root / folder, columns=columns)
+        found = read_with_faults(survey.root / place, format=form, images=survey.root / folder, columns=columns)
     except DataError as error:
-        rest = f" (and {len(error.faults) - 1} more faults)" if len(error.faults) > 1 else ""
-        guess.unsure.append(f"The annotations cannot be read as they are: {error.faults[0]}{rest}.")
+        guess.unsure.append(f"The annotations cannot be read as they are: {_first(error.faults)}.")
         return None
+    if found.faults:
+        guess.unsure.append(f"Not all annotations can be read: {_first(found.faults)}. The rest was read.")
+    return found.table
+
+
+def _first(faults: Sequence[str]) -> str:
+    return faults[0] + (f" (and {many(len(faults) - 1, 'more fault')})" if len(faults) > 1 else "")
 
 
 def complete(
@@ -84,15 +91,16 @@ def complete(
 
 def _add_groups(guess: Guess, tables: list[Found], pictures: Pictures, names: list[str]) -> None:
     """Keep together what a table says is of one patient: that of the images, else that of the boxes."""
-    found = next((table for table in tables if table.groups), None)
+    found = next((table for table in tables if table.groups or table.gap() is not None), None)
     if found is None:
         add_patients(guess, pictures)
         return
+    group = found.groups[0] if found.groups else found.gap()
     named = {sample for value in found.table[found.image].dropna() for sample in pictures.finder.find(str(value))}
     if lacking := len(set(names) - named):
         guess.unsure.append(
-            f"{found.sheet.path} has {listed(found.groups)}, but no row for {many(lacking, 'image')}: add them, then "
-            f"write group: {found.groups[0]} under splits, or a split leaks."
+            f"{found.sheet.path} has {listed(found.groups or [group])}, but no row for {many(lacking, 'image')}: add "
+            f"them, then write group: {group} under splits, or a split leaks."
         )
         return
     add_group(guess, found)

@@ -22,6 +22,7 @@ MOST_TABLES = 40
 MOST_BYTES = 32 * 2**20  # of a table that is read whole here
 NAMES_TRIED = 2_000
 SHARE_FOUND = 0.8  # of the names in a column that are images
+LEAST_FILLED = 0.8  # of the rows of a column of groups with gaps
 MOST_CLASSES = 50
 MOST_GUESSED, LEAST_OF_EACH = 20, 3  # classes, and samples of each, in a column whose name does not tell that it is one
 # `name` is the class of a box in some tables of boxes; in a table of patients it is their name.
@@ -192,8 +193,10 @@ def given_parts(values: Iterable[str]) -> dict[str, str]:
     }
 
 
-def group_columns(table: pd.DataFrame, besides: Iterable[str | None] = ()) -> list[str]:
+def group_columns(table: pd.DataFrame, besides: Iterable[str | None] = (), *, gaps: bool = False) -> list[str]:
     """Columns that tell which samples belong together, the best first: patients before exams before experiments.
+
+    With ``gaps`` a few of the rows may be empty.
 
     Examples
     --------
@@ -202,7 +205,8 @@ def group_columns(table: pd.DataFrame, besides: Iterable[str | None] = ()) -> li
     """
     taken = set(besides)
     names = [str(name) for name in table.columns if name not in taken and _is_group(str(name))]
-    return sorted((name for name in names if _holds_groups(table[name])), key=_rank)
+    least = LEAST_FILLED if gaps else 1.0
+    return sorted((name for name in names if _holds_groups(table[name], least)), key=_rank)
 
 
 def _is_group(name: str) -> bool:
@@ -221,9 +225,10 @@ def _rank(name: str) -> int:
     return next((k for k, pattern in enumerate(RANKS) if pattern.search(_words(name))), len(RANKS))
 
 
-def _holds_groups(column: pd.Series) -> bool:
+def _holds_groups(column: pd.Series, least: float) -> bool:
     # Of a group of its own each, nothing is to be kept together; two groups are rather a yes and no.
-    return bool(column.notna().all()) and 2 < column.nunique() < len(column) and not _has_fractions(column)
+    filled = column.dropna()
+    return len(filled) >= least * len(column) and 2 < filled.nunique() < len(filled) and not _has_fractions(filled)
 
 
 def tells_class(table: pd.DataFrame, labels: pd.Series, besides: Iterable[str | None] = ()) -> list[str]:

@@ -9,6 +9,7 @@ from tumorkeras.data.annotations.names import part_of
 from tumorkeras.errors import DataError
 from tumorkeras.layout.columns import read_sheets
 from tumorkeras.layout.guess import Guess, NoSpec, best_of, listed, many
+from tumorkeras.layout.leftovers import say_leftovers
 from tumorkeras.layout.of_boxes import guess_boxes
 from tumorkeras.layout.of_class_folders import PLAIN, guess_class_folders
 from tumorkeras.layout.of_image_tables import guess_table
@@ -85,6 +86,7 @@ def _guess(survey: Survey) -> tuple[Guess | None, NoSpec | None]:
     if best is None:
         return None, reasons[0] if reasons else explain_tables(survey.root, sheets)
     best.unsure += faults
+    say_leftovers(best, survey, sheets, pictures)
     if not survey.complete:
         best.unsure.append(f"There are more than {MOST_FILES:,} files; the rest was not looked at.")
     return best, None

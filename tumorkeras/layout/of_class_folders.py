@@ -20,6 +20,7 @@ PLAIN |= {"dicom", "labels", "annotations", "masks", "imagestr", "imagests", "la
 PERSON = re.compile(
     r"(patients?|subjects?|subj?|cases?|pat|pt|donor|mouse|animal|person|tcga|lidc)[ _.-]?\S*\d+\S*", re.I
 )
+FOLD = re.compile(r"(folds?|cv|splits?|part)[ _-]?\d+", re.IGNORECASE)  # never a class
 NUMBER = re.compile(r"[a-z]{0,2}[ _-]?\d+", re.IGNORECASE)
 MOST_CLASSES = 50
 FEW_NUMBERED = 10  # folders called by a number may still be classes
@@ -34,6 +35,8 @@ def guess_class_folders(pictures: Pictures) -> Guess | None:
     first, second = (Counter(path[k] for path in steps if len(path) > k + 1) for k in (0, 1))
     if len(first) < 2:
         return None
+    if all(map(FOLD.fullmatch, first)):
+        return _folds_class(pictures, base, steps, first) if _recur(steps) else None
     if all(map(part_of, first)):
         return _split_class(pictures, base, steps, first) if second else None
     if second and all(map(part_of, second)) and all(len(path) > 2 for path in steps):
@@ -43,17 +46,25 @@ def guess_class_folders(pictures: Pictures) -> Guess | None:
     plain = [name for name in first if name.lower() in PLAIN]
     classes = Counter({name: count for name, count in first.items() if name not in plain})
     guess = _guess(pictures, base, "class", classes, Counter())
+    if _recur(steps):
+        inner = sorted({path[1] for path in steps if len(path) > 2})
+        guess.unsure.append(
+            f"The folders {listed(inner)} lie in most of {listed(sorted(first))}: if those are the classes, give a "
+            "table with a row an image, its class and a column for the outer folder (source.table, levels: none)."
+        )
     if plain:
         guess.certainty -= 0.3
         guess.unsure.append(f"Folders called {listed(plain)} are hardly classes; move them out of {base or 'there'}.")
     return guess
 
 
-def _split_class(pictures: Pictures, base: str, steps: list[list[str]], parts: Counter[str]) -> Guess | None:
+def _split_class(
+    pictures: Pictures, base: str, steps: list[list[str]], parts: Counter[str], given: dict[str, str] | None = None
+) -> Guess | None:
     classes = Counter(path[1] for path in steps if len(path) > 2)
     if len(classes) < 2 or set(map(str.lower, classes)) <= PLAIN or _are_people(classes, len(steps)):
         return None
-    guess = _guess(pictures, base, "split/class", classes, parts)
+    guess = _guess(pictures, base, "split/class", classes, parts, given)
     within = defaultdict(set)
     for path in steps:
         if len(path) > 2:
@@ -66,7 +77,38 @@ def _split_class(pictures: Pictures, base: str, steps: list[list[str]], parts: C
     return guess
 
 
-def _guess(pictures: Pictures, base: str, levels: str, classes: Counter[str], parts: Counter[str]) -> Guess:
+def _folds_class(pictures: Pictures, base: str, steps: list[list[str]], folds: Counter[str]) -> Guess | None:
+    """Folds of a cross-validation with a folder a class in each: one round of it, the last fold for the test."""
+    ordered = sorted(folds, key=lambda name: int(re.findall(r"\d+", name)[-1]))
+    given = dict.fromkeys(ordered, "train") | {ordered[-1]: "test"}
+    guess = _split_class(pictures, base, steps, folds, given)
+    if guess is not None:
+        guess.say(
+            "splits.given",
+            f"The folders {listed(ordered)} look like the folds of a cross-validation. This is one round of it, with "
+            f"{ordered[-1]} for the test; for another round make another fold test, and this one train.",
+        )
+    return guess
+
+
+def _recur(steps: list[list[str]]) -> bool:
+    """Whether folders of the same names lie in most of the folders around them."""
+    within = defaultdict(set)
+    for path in steps:
+        if len(path) > 2:
+            within[path[1]].add(path[0])
+    around = len({path[0] for path in steps if len(path) > 1})
+    return len(within) > 1 and all(len(outer) > around / 2 for outer in within.values())
+
+
+def _guess(
+    pictures: Pictures,
+    base: str,
+    levels: str,
+    classes: Counter[str],
+    parts: Counter[str],
+    given: dict[str, str] | None = None,
+) -> Guess:
     what = {"class": "a folder a class", "split/class": "a folder a part, in it a folder a class"}
     guess = Guess(what.get(levels, "a folder a class, in it a folder a part"), 0.7 if levels == "class" else 0.85, {})
     names = sorted(classes)
@@ -79,7 +121,7 @@ def _guess(pictures: Pictures, base: str, levels: str, classes: Counter[str], pa
         guess.say(
             "source.levels", "Parts by folder: " + ", ".join(f"{n} {k:,}" for n, k in sorted(parts.items())) + "."
         )
-        keep_parts(guess, given_parts(parts))
+        keep_parts(guess, given or given_parts(parts))
     add_settings(guess, look, len(pictures))
     _say_alike(guess, names)
     _say_deeper(guess, pictures, base, levels)

@@ -26,6 +26,8 @@ from tumorkeras.layout.splits import keep_parts
 from tumorkeras.layout.survey import File, common_folder
 from tumorkeras.spec import DataPath
 
+MOST_REPEATED = 0.1  # of the images may have several rows in a table with a row an image
+
 
 @dataclass(frozen=True)
 class Found:
@@ -56,19 +58,50 @@ class Found:
         """What each value of the split column becomes."""
         return {} if self.split is None else given_parts(self.table[self.split].dropna().unique())
 
+    def gap(self) -> str | None:
+        """A column that would be a better group than the others, if some of its rows were not empty."""
+        column = next(iter(group_columns(self.table, [self.image, self.split, self.label], gaps=True)), None)
+        return None if column in self.groups else column
+
 
 def find_table(sheets: list[Sheet], pictures: Pictures) -> Found | None:
-    """The table that names most images, each in one row; one with a class before others."""
+    """The table that names most images, each in one row but for a few; one with a class before others."""
     found = []
     for sheet in sheets:
         image = image_column(sheet, pictures.finder)
-        if image is None or sheet.table[image].duplicated().any():
+        if image is None or _many_repeat(sheet.table, image):
             continue
         split = split_column(sheet.table)
         label, named = class_column(sheet.table, [image, split])
         groups = group_columns(sheet.table, [image, split, label])
         found.append(Found(sheet, image, label, named, split, groups))
     return max(found, key=lambda one: (len(one.table), one.label_named, one.label is not None), default=None)
+
+
+def repeated(table: pd.DataFrame, image: str) -> int:
+    """How many images have several rows, of which one that is written twice counts once.
+
+    Examples
+    --------
+    >>> repeated(pd.DataFrame({"image": ["a", "a", "b", "b"], "class": ["x", "x", "x", "y"]}), "image")
+    1
+    """
+    names = table.drop_duplicates()[image].dropna()
+    return int((names.value_counts() > 1).sum())
+
+
+def _many_repeat(table: pd.DataFrame, image: str) -> bool:
+    return repeated(table, image) > MOST_REPEATED * table[image].nunique()
+
+
+def _say_repeats(guess: Guess, found: Found) -> None:
+    """Count the images with several rows, and those whose rows differ."""
+    counts = found.table[found.image].value_counts()
+    number, differing = int((counts > 1).sum()), repeated(found.table, found.image)
+    if number:
+        have = "has" if number == 1 else "have"
+        how = f"{differing} of them with different ones: keep the right one" if differing else "the same twice"
+        guess.unsure.append(f"{many(number, 'image')} {have} several rows in {found.sheet.path}, {how}.")
 
 
 def guess_table(sheets: list[Sheet], pictures: Pictures) -> Guess | None:
@@ -93,7 +126,7 @@ def guess_table(sheets: list[Sheet], pictures: Pictures) -> Guess | None:
     else:
         _add_classes(guess, found)
     add_table(guess, found, pictures, folder)
-    if found.groups:
+    if found.groups or found.gap() is not None:
         add_group(guess, found)
     else:
         add_patients(guess, pictures)
@@ -130,10 +163,14 @@ def add_table(guess: Guess, found: Found, pictures: Pictures, folder: str) -> No
     keep_parts(guess, found.parts())
     inside = [name for name in pictures.names if not folder or name.startswith(f"{folder}/")]
     _say_unmatched(guess, found, inside)
+    _say_repeats(guess, found)
 
 
 def add_group(guess: Guess, found: Found) -> None:
     """Keep samples together that have one value in the best of the columns of groups."""
+    _say_gap(guess, found)
+    if not found.groups:
+        return
     name, *others = found.groups
     number = found.table[name].nunique()
     if found.split is not None and (crossed := crossing(found.table[name], found.table[found.split])):
@@ -143,6 +180,20 @@ def add_group(guess: Guess, found: Found) -> None:
     guess.say("splits.group", f"{many(len(found.table), 'image')} have {number:,} values of {name}: each stays whole.")
     if others:
         guess.say("splits.group", f"Other columns that may be groups: {listed(others)}.")
+
+
+def _say_gap(guess: Guess, found: Found) -> None:
+    """Write a group that is missing in some rows as a comment: with empty rows it cannot be used."""
+    if (name := found.gap()) is None:
+        return
+    lacking = int(found.table[name].isna().sum())
+    have = "has" if lacking == 1 else "have"
+    guess.unsure.append(
+        f"{many(lacking, 'row')} of {found.sheet.path} {have} no {name}: fill in, then switch on the group at the end "
+        "of this file, or a split between images of one patient leaks."
+    )
+    heading = f"When each row has a {name}; write it under splits, where that is above."
+    guess.blocks.append((heading, {"splits": {"group": name}}))
 
 
 def _say_unmatched(guess: Guess, found: Found, names: list[str]) -> None:

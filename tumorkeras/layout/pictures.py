@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tumorkeras.data.annotations.masks import SUFFIX as MASK_SUFFIX
-from tumorkeras.data.image_files import Names
+from tumorkeras.data.image_files import Names, find_samples
 from tumorkeras.data.names import without_ending
 from tumorkeras.layout.looks import Look, look_at
 from tumorkeras.layout.survey import File, Survey, common_folder
@@ -93,9 +93,11 @@ def pictures_of(survey: Survey) -> Pictures:
 
 
 def _pictures(survey: Survey, files: list[File], masks: set[File], *, volumes: bool) -> Pictures:
-    slices = Counter(file.folder for file in files if file.format == "dicom") if volumes else Counter()
-    series = {folder for folder, count in slices.items() if count > 1 and folder}
-    names = {file.folder if file.format == "dicom" and file.folder in series else file.path for file in files}
+    names = {file.path for file in files}
+    if volumes and any(file.format == "dicom" for file in files):
+        # Whether the files of a folder are slices of one volume is decided as it will be when the spec is read.
+        samples, _ = find_samples(survey.root, volumes=True)
+        names = (names | {file.folder or "." for file in files}).intersection(samples)
     return Pictures(survey.root, tuple(files), tuple(sorted(masks)), volumes, tuple(sorted(names)))
 
 

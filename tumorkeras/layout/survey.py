@@ -149,9 +149,19 @@ def _entries(root: Path, place: str) -> tuple[list[str], list[tuple[str, int]]]:
             continue
         if entry.is_dir(follow_symlinks=False):
             folders.append(path)
-        elif entry.is_file() and not (entry.is_symlink() and _leads_out(entry.path, root)):
-            files.append((path, entry.stat().st_size))
+        elif (size := _size(entry, root)) is not None:
+            files.append((path, size))
     return folders, files
+
+
+def _size(entry: os.DirEntry[str], root: Path) -> int | None:
+    """Bytes of a file; None for what is no file inside the folder, such as a link to itself."""
+    try:
+        if not entry.is_file() or (entry.is_symlink() and _leads_out(entry.path, root)):
+            return None
+        return entry.stat().st_size
+    except OSError:
+        return None
 
 
 def _leads_out(path: str, root: Path) -> bool:

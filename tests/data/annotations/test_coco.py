@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tumorkeras.data.annotations import read_annotations
+from tumorkeras.data.annotations import read_annotations, read_with_faults
 from tumorkeras.data.annotations.names import Fault
 from tumorkeras.data.annotations.rle import box_of_rle
+from tumorkeras.data.catalog import catalog_of
 from tumorkeras.errors import DataError
+from tumorkeras.spec import DataSpec
 
 BOX = ["xmin", "ymin", "xmax", "ymax"]
 IMAGE = {"id": 1, "file_name": "a.png", "width": 8, "height": 6}
@@ -62,6 +65,45 @@ def test_boxes_of_masks(tmp_path):
     assert table[BOX].to_numpy()[:3].tolist() == [[1, 1, 7, 4], [1, 2, 3, 4], [0, 0, 1, 1]]
     assert table.loc[3, BOX].isna().all()
     assert table["class"].tolist() == ["cyst"] * 4
+
+
+def test_an_annotation_without_box_and_mask_is_not_an_image_without_objects(tmp_path):
+    """The catalog names its image, and does not take it for background."""
+    images = [{"id": k, "file_name": f"{k}.png"} for k in range(4)]
+    nothing = {"bbox": None, "segmentation": None}
+    file = save(
+        tmp_path / "boxes.json",
+        {"image_id": 0, "bbox": [1, 2, 3, 4]}, {"image_id": 1}, {"image_id": 2} | nothing, images=images,
+    )  # fmt: skip
+    table = read_annotations(file)
+    assert table["class"].tolist() == ["cyst", "cyst", "cyst", None]
+    assert table["xmin"].notna().tolist() == [True, False, False, False]
+    for k in range(4):
+        (tmp_path / "images").mkdir(exist_ok=True)
+        assert cv2.imwrite(str(tmp_path / "images" / f"{k}.png"), np.zeros((6, 8), "uint8"))
+    source = {"kind": "detection", "path": "images", "annotations": "boxes.json"}
+    values = {"name": "scans", "source": source, "input": {"shape": [8, 8, 1]}}
+    catalog = catalog_of(DataSpec.from_dict(values, folder=tmp_path))
+    assert [(fault.code, fault.files) for fault in catalog.faults] == [("class_without_box", ("1.png", "2.png"))]
+    assert catalog.table["labelled"].tolist() == [True, False, False, True]
+
+
+def test_masks_of_another_size_than_their_image(tmp_path):
+    turned = {"size": [8, 6], "counts": [8, 2, 4, 2, 32]}
+    right = {"size": [6, 8], "counts": [8, 2, 4, 2, 32]}
+    unknown = {"id": 2, "file_name": "b.png", "width": 0, "height": 0}
+    file = save(
+        tmp_path / "boxes.json",
+        {"segmentation": turned},
+        {"segmentation": turned, "bbox": [1, 2, 3, 4]},
+        {"segmentation": right},
+        {"segmentation": turned, "image_id": 2},
+        images=[IMAGE, unknown],
+    )
+    reading = read_with_faults(file)
+    words = "segmentation: size is [8, 6], height and width of the image are [6, 8]; make both the same"
+    assert reading.faults == tuple(f"boxes.json, annotation {k}: {words}" for k in (1, 2))
+    assert reading.table["image"].tolist() == ["a.png", "b.png"]
 
 
 @given(arrays("bool", st.tuples(st.integers(1, 40), st.integers(1, 40))))

@@ -130,6 +130,35 @@ def test_bad_cells_leave_out_their_rows_only(tmp_path):
     )
 
 
+def test_an_uneven_line_does_not_hide_what_a_file_is(tmp_path):
+    save(tmp_path / "boxes" / "boxes.csv", "image,class,x1,y1,x2,y2\na.png,u,1,2,3,4\nb.png,u,1,2,3,4,5\n")
+    reading = both(tmp_path / "boxes")
+    assert (reading.format, pairs(reading.table)) == ("csv", [("a.png", "u")])
+    assert reading.faults == ("boxes.csv, line 3 has 7 cells, the header has 6",)
+    save(tmp_path / "lists" / "u.csv", "image,age\na.png,1\nb.png\n")
+    reading = both(tmp_path / "lists", format="lists")
+    assert pairs(reading.table) == [("a.png", "u")]
+    assert len(reading.faults) == 1
+
+
+def test_paths_of_another_machine_in_every_form(tmp_path):
+    paint(tmp_path, "images/a.png")
+    paths = ("C:\\Users\\x\\images\\a.png", "/home/x/images/a.png", "/home/x/images/gone.png")
+    csv = save(tmp_path / "a.csv", "image,class\n" + "".join(f"{path},u\n" for path in paths))
+    images = [{"id": k, "file_name": path} for k, path in enumerate(paths)]
+    items = [{"id": k, "image_id": k, "category_id": 1, "bbox": [1, 2, 3, 4]} for k in range(3)]
+    content = {"images": images, "annotations": items, "categories": [{"id": 1, "name": "u"}]}
+    coco = save(tmp_path / "a.json", json.dumps(content))
+    for file in (csv, coco):
+        reading = both(file, images=tmp_path / "images")
+        assert pairs(reading.table) == [("a.png", "u")] * 2
+        assert len(reading.faults) == 1
+        assert "image '/home/x/images/gone.png' leaves the data folder" in reading.faults[0]
+    for path in paths[:2]:
+        voc = save(tmp_path / "a.xml", XML.format(name=path, xmin=1))
+        assert read_annotations(voc, images=tmp_path / "images")["image"].tolist() == ["a.png"]
+
+
 def test_shares_of_images_of_unknown_size(tmp_path):
     paint(tmp_path, "a.png")
     text = "image,class,cx,cy,w,h\ngone.png,u,.5,.5,1,1\na.png,u,.5,.5,.5,1\nalso.png,,,,,\n"

@@ -141,9 +141,39 @@ def test_names_beside_the_file_and_above_the_folder(tmp_path):
     for name in ("a.png", "images/a.png", "../images/a.png", str(tmp_path / "images" / "a.png")):
         assert names.of(name, tmp_path / "labels") == "a.png"
     assert names.of("b\\c.png", tmp_path / "labels") == "b/c.png"
-    for name in ("..", "../a.png", "/a.png", "C:\\a.png", "c:a.png", ".", "b/.."):
+    for name in ("..", "../b.png", "/b.png", "C:\\b.png", "c:b.png", ".", "b/..", "/", "C:", "../images"):
         with pytest.raises(Fault, match="leaves the data folder"):
             names.of(name, tmp_path / "labels")
+
+
+def test_paths_of_another_machine(tmp_path):
+    """The longest end that is there is taken, and nothing outside of the folder."""
+    for name in ("images/a.png", "images/train/a.png", "out.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    for name in (
+        "C:\\Users\\x\\images\\a.png",
+        "/home/x/images/a.png",
+        "\\\\server\\x\\a.png",
+        "../../x/a.png",
+        "c:a.png",
+    ):
+        assert ImageNames(tmp_path / "images").of(name, tmp_path) == "a.png"
+    names = ImageNames(tmp_path / "images")
+    for name in ("D:\\x\\train\\a.png", "/x/train/a.png", "/x/train/../a.png", "../x/../train/./a.png"):
+        assert names.of(name, tmp_path) == "train/a.png"
+    for name in ("/home/x/out.png", str(tmp_path / "out.png"), "../out.png", "C:\\x\\train", "/" + "a/" * 100_000):
+        with pytest.raises(Fault, match="leaves the data folder"):
+            names.of(name, tmp_path)
+
+
+def test_two_paths_that_become_one_image_are_refused(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
+    names = ImageNames(tmp_path)
+    for name in ("a.png", "/x/train/a.png", "C:\\y\\train\\a.png"):
+        assert names.of(name, tmp_path) == "a.png"
+    with pytest.raises(Fault, match=r"'train/a.png' and 'val/a.png' are both 'a.png' here"):
+        names.of("/x/val/a.png", tmp_path)
 
 
 def test_missing_values_of_any_kind_are_one():

@@ -166,6 +166,13 @@ def test_what_voc_cannot_hold(tmp_path):
     assert write_annotations(BOXES[:1], tmp_path / "a.xml") == ["one Pascal VOC file holds no part; give a folder"]
 
 
+@pytest.mark.parametrize(("place", "rows"), [("voc", BOXES[1:2]), ("a.xml", BOXES[1:2]), ("voc", BOXES[:0])])
+def test_a_table_of_which_voc_holds_nothing(tmp_path, place, rows):
+    with pytest.raises(DataError, match="Pascal VOC holds boxes and images without objects, the table has neither"):
+        write_annotations(rows, tmp_path / place, format="voc")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_sides_that_rounding_changes_are_counted(tmp_path):
     tiny = BOXES[:1].assign(xmin=1e-9)
     assert write_annotations(tiny, tmp_path / "a", format="voc") == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import posixpath
 import re
@@ -28,8 +27,6 @@ ABOUT = ("readme", "license", "licence", "notes", "requirements")  # what texts 
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 DRIVE = re.compile(r"[A-Za-z]:")
 MOST_STEPS = 64  # of a path of another machine that are looked for
-
-logger = logging.getLogger(__name__)
 
 
 class Fault(Exception):
@@ -99,7 +96,7 @@ class ImageNames:
     def __init__(self, folder: Path) -> None:
         self.folder = os.path.abspath(folder)
         self._known = cache(self._find)
-        self._moved: dict[str, str] = {}
+        self._moved: dict[str, list[str]] = {}
 
     def of(self, text: Any, beside: Path) -> str:
         """The image that an annotation file in the folder ``beside`` names, as a POSIX path.
@@ -133,8 +130,10 @@ class ImageNames:
         first_step = max(0, len(steps) - MOST_STEPS)
         ends = (self._inside(self.folder, "/".join(steps[k:])) for k in range(first_step, len(steps)))
         found = next(filter(self._is_file, ends), None)
-        if found is not None and (first := self._moved.setdefault(found, name)) != name:
-            logger.warning("images %r and %r are both taken for %r", first, name, found)
+        # Two folders of the other machine, such as train and val, may each have had an image of that name.
+        if found is not None and (first := self._moved.setdefault(found, steps[-2:])) != steps[-2:]:
+            both = f"{'/'.join(first)!r} and {'/'.join(steps[-2:])!r}"
+            raise Fault(f"images that end in {both} are both {found!r} here; name them relative to the folder")
         return found
 
     def _is_file(self, inner: str | None) -> TypeGuard[str]:
