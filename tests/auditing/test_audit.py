@@ -113,6 +113,7 @@ def test_a_group_column_that_is_not_there_hides_nothing(folder):
     report = run(spec_of(folder, splits={"group": "exam"}))
     assert set(faults(report)) == {"source_unreadable", "unreadable"}
     assert "splits.group: the samples have no column 'exam'" in report.findings[0].title
+    assert report.findings[0].effect == from_spec.WITHOUT_GROUPS
 
 
 def test_many_faults_of_a_source_are_all_told(folder):
@@ -138,6 +139,7 @@ def test_given_parts_that_tear_a_group(folder):
     report = run(spec)
     (impossible,) = [finding for finding in report.findings if finding.code == "parts_impossible"]
     assert "1 of 13 groups are in more than one part" in impossible.title
+    assert impossible.title.isprintable()
     assert by_code(report.findings, "leaks") == {"group_across_split": ("benign/004.png", "benign/005.png")}
     assert report.counts["parts"] == {"test": 10, "train": 8}
     assert SECRET not in report.to_json() + report.to_html() + str(report)
@@ -312,6 +314,8 @@ def test_leaks_of_a_table():
     table = features().assign(experiment=np.arange(80) // 8, split=["train"] * 36 + ["test"] * 44)
     (unnamed,) = [finding for finding in run(table, label="class").findings if finding.check == "leaks"]
     assert (unnamed.code, unnamed.severity, unnamed.figures["column"]) == ("group_not_named", "warning", "experiment")
+    assert unnamed.mend.startswith("Name it with --group experiment")
+    assert "splits.group" not in unnamed.title + unnamed.mend
     report = run(table, label="class", group="experiment")
     assert by_code(report.findings, "leaks") == {"group_across_split": tuple(f"row {k}" for k in range(33, 41))}
     assert "batch_effects" in report.seconds
@@ -325,6 +329,8 @@ def test_a_table_in_a_file_and_without_label(tmp_path):
         {"rows": 10, "columns": 3},
         ["faults", "leaks"],
     )
+    (left_out,) = [finding for finding in report.findings if finding.code == "no_label"]
+    assert (left_out.severity, "--label COLUMN" in left_out.mend) == ("note", True)
 
 
 @pytest.mark.parametrize(

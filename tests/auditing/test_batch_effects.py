@@ -18,9 +18,18 @@ from tumorkeras.auditing.batch_effects import (
 from tumorkeras.auditing.facts import Facts
 from tumorkeras.data.catalog import Catalog
 from tumorkeras.data.readers import Reading
+from tumorkeras.metrics import Interval
 
 GROUPS = np.repeat(list("ABCDEF"), 20)
 LABELS = np.where(GROUPS < "D", "wild", "mutant")  # each experiment holds one class
+
+
+@pytest.fixture(autouse=True, scope="module")
+def fewer_shuffles():
+    """What is planted is found with a dozen as well, in half of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batch_effects, "SHUFFLES", 12)
+        yield
 
 
 def cells(seed, shift=1.0, offset=0.0):
@@ -218,6 +227,36 @@ def test_numbers_that_only_count_rows_are_no_features():
     table = pd.DataFrame({"cell_id": [1], "ID": [2], "row": [3], "speed": [4.0], "width": [5.0], "name": ["x"]})
     assert list(numeric_features(table)) == ["speed", "width"]
     assert list(numeric_features(table, ["width"])) == ["speed"]
+
+
+def small_classes(offset):
+    """Eight cells of each of two classes from each of six experiments."""
+    generator = np.random.default_rng(0)
+    groups, labels = np.repeat(list("ABCDEF"), 16), np.tile(["wild", "mutant"], 48)
+    features = pd.DataFrame(generator.normal(size=(96, 4)))
+    features[4] = 4 * (labels == "mutant") + generator.normal(size=96)
+    features[list(range(4))] += offset * generator.normal(size=(6, 4))[np.unique(groups, return_inverse=True)[1]]
+    return batch_effect_findings(features, labels, groups, group_name="experiment")
+
+
+def test_experiments_are_told_where_classes_are_too_small_for_it():
+    note = by_code(small_classes(offset=3))["groups_told"]
+    assert "with the means of the classes taken off, the experiment is told" in note.title
+    assert note.figures["within"]["all samples"]["value"] > 0.9
+
+
+def test_an_experiment_that_is_told_is_not_called_no_sign():
+    found = by_code(small_classes(offset=3))
+    assert "the experiment shows in the features (AUC" in found["no_batch_effect"].title
+    assert "no sign" not in found["no_batch_effect"].title
+    assert "no sign of a batch effect" in by_code(small_classes(offset=0))["no_batch_effect"].title
+
+
+def test_random_folds_at_chance_promise_nothing():
+    drop, held = Interval(0.2, 0.1, 0.3, 12), Interval(0.3, 0.2, 0.4, 6)
+    for random, wanted in ((Interval(0.52, 0.4, 0.6, 90), "masks or"), (Interval(0.8, 0.7, 0.9, 90), "promise more")):
+        effect = batch_effects.BatchEffect(random, held, drop, 0.0001)
+        assert wanted in batch_effects._compared(effect, "one {0} held out", "day").effect
 
 
 def test_groups_of_copies_are_no_batches():

@@ -19,7 +19,8 @@ from auditing.samples import (
 
 from tumorkeras.auditing.facts import collect_facts
 from tumorkeras.auditing.faults import fault_findings
-from tumorkeras.auditing.label_faults import label_findings
+from tumorkeras.auditing.file_faults import SAVE_ANEW, _mend_unreadable, _troubles
+from tumorkeras.auditing.label_faults import MEND_DRAWN, MEND_GIVEN, _agreeing, class_findings, label_findings
 from tumorkeras.data.catalog import Catalog, catalog_of
 from tumorkeras.data.image_files import CatalogFault
 from tumorkeras.data.readers import Reading
@@ -363,3 +364,29 @@ def test_busi(data_folder, tmp_path):
     found = without_counts(fault_findings(catalog, collect_facts(catalog, progress_bar=False)))
     normal = tuple(name for name in catalog.table["id"] if name.startswith("normal"))
     assert found == {"without_objects": normal}
+
+
+def test_what_helps_depends_on_why_a_file_cannot_be_read():
+    bomb, objects = "declares 9 pixels; the limit is 4 (max_pixels raises it)", "holds object values; never unpickled"
+    assert _mend_unreadable(pd.Series(["is no image"])) == SAVE_ANEW
+    refused = _mend_unreadable(pd.Series([bomb, objects]))
+    assert "over the limit" in refused
+    assert "hold objects" in refused
+    assert SAVE_ANEW not in refused
+    assert SAVE_ANEW in _mend_unreadable(pd.Series([bomb, "is no image"]))
+
+
+def test_counts_agree_with_their_words():
+    assert _agreeing("are no regular files", 1) == "is no regular file"
+    assert _agreeing("are no regular files", 2) == "are no regular files"
+    found = pd.DataFrame({"trouble": ["truncated"] * 2 + [""], "id": list("abc"), "fault": "ends early"})
+    assert _troubles(found, "image")[0].title == "2 images of 3 end before their data do"
+
+
+def test_drawn_parts_are_not_told_to_be_drawn():
+    examples = pd.DataFrame(
+        {"class": ["a"] * 9 + ["b"], "sample": list("abcdefghij"), "part": ["train"] * 5 + ["test"] * 5}
+    )
+    for given, wanted in ((True, MEND_GIVEN), (False, MEND_DRAWN)):
+        found = {finding.code: finding.mend for finding in class_findings(examples, given=given)}
+        assert found["class_missing_in_part"] == wanted

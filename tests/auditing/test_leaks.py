@@ -60,7 +60,7 @@ def test_a_column_that_looks_like_a_group_is_named():
     assert (found.code, found.severity, found.files) == ("group_not_named", "note", ())
     assert found.mend.startswith("Set splits.group: exam_id")
     (found,) = leak_findings(catalog(parts=["train", "test", "test", "test"], exam_id=exams))
-    assert (found.severity, found.files) == ("warning", ("0.png", "1.png"))
+    assert (found.severity, found.files) == ("error", ("0.png", "1.png"))
     assert "1 value in more than one part: 1 in train and test" in found.title
     assert SECRET not in json.dumps(found.to_dict())
 
@@ -78,6 +78,8 @@ def test_a_column_that_looks_like_a_group_is_named():
         "dup_group",
         "StudyUID",
         "mouse",
+        "patientid",
+        "caseid",
     ],
 )
 def test_names_of_groups(name):
@@ -124,7 +126,7 @@ def test_parts_that_are_drawn_never_tear_a_group(tmp_path):
     source = {"kind": "image_folder", "path": "images", "levels": "none", "table": table}
     torn, _ = catalog_and_facts(spec_of(tmp_path, source))
     (found,) = leak_findings(torn)
-    assert (found.code, found.severity) == ("group_not_named", "warning")
+    assert (found.code, found.severity) == ("group_not_named", "error")
     kept, _ = catalog_and_facts(spec_of(tmp_path, source, splits={"group": "patient"}))
     assert leak_findings(kept) == []
 
@@ -175,7 +177,7 @@ def test_other_columns_are_told_beside_a_group_only_where_they_are_torn():
     copy = catalog(groups, parts, patient=groups, visit=["a1", "a2", "b1", "b1", "c1", "c1"])
     assert leak_findings(copy) == []
     (found,) = leak_findings(catalog(groups, parts, patient=["p", "p", "p", "p", "q", "q"]))
-    assert (found.code, found.severity, found.figures["column"]) == ("group_not_named", "warning", "patient")
+    assert (found.code, found.severity, found.figures["column"]) == ("group_not_named", "error", "patient")
     assert found.files == ("0.png", "1.png", "2.png", "3.png")
 
 
@@ -209,6 +211,46 @@ def test_names_of_places_and_devices(name, values, wanted):
     table = pd.DataFrame({name: values})
     assert batch_columns(table) == [name] * wanted
     assert candidates(table) == []  # that one scanner is in two parts is no leak
+
+
+@pytest.mark.parametrize(
+    ("name", "severity"),
+    [("patientid", "error"), ("CaseID", "error"), ("visit", "error"), ("batch", "warning"), ("dup_group", "warning")],
+)
+def test_only_persons_and_visits_in_two_parts_are_errors(name, severity):
+    (found,) = leak_findings(catalog(parts=["train", "test", "test", "test"], **{name: list("aabb")}))
+    assert (found.code, found.severity) == ("group_not_named", severity)
+
+
+def test_the_number_of_a_visit_is_no_visit():
+    numbered = catalog(parts=["train", "train", "test", "test"], patient=list("aabb"), visit=[1, 2, 1, 2])
+    severities = {found.figures["column"]: found.severity for found in leak_findings(numbered)}
+    assert severities == {"patient": "note", "visit": "warning"}
+
+
+def test_one_sample_a_patient_is_as_it_should_be(tmp_path):
+    spec = spec_of(tmp_path, splits={"group": "patient"})
+    (found,) = leak_findings(catalog(list("abcd"), ["train"] * 2 + ["test"] * 2, spec))
+    assert (found.code, found.severity) == ("single_groups", "note")
+
+
+def test_what_mends_given_parts_that_tear_a_patient(tmp_path):
+    from auditing.samples import catalog_and_facts
+
+    lines = ["image,class,patient,part"]
+    for k in range(40):
+        write(tmp_path / "images" / f"{k}.png", picture(k, 8, 8))
+        lines.append(f"{k}.png,{'ab'[k // 4 % 2]},{k // 4},{'train' if k % 4 else 'test'}")
+    (tmp_path / "images.csv").write_text("\n".join(lines))
+    table = {"path": "images.csv", "image_column": "image", "class_column": "class", "split_column": "part"}
+    source = {"kind": "image_folder", "path": "images", "levels": "none", "table": table}
+    (found,) = leak_findings(catalog_and_facts(spec_of(tmp_path, source))[0])
+    assert found.severity == "error"
+    assert "Set splits.group: patient and splits.given: {test: train, train: train}, so that" in found.mend
+    mended = {"group": "patient", "given": {"test": "train", "train": "train"}}
+    catalog_mended, _ = catalog_and_facts(spec_of(tmp_path, source, splits=mended))
+    assert leak_findings(catalog_mended) == []
+    assert set(catalog_mended.table["split"]) == {"train", "val", "test"}
 
 
 def test_an_empty_catalog():

@@ -112,6 +112,15 @@ def test_plain_text_has_no_control_characters(report):
     assert "pt>&\N{REPLACEMENT CHARACTER}[31m\N{REPLACEMENT CHARACTER}.png" in text
 
 
+def test_the_text_gives_the_reasons_of_the_first_files():
+    reasons = {f"{k}.png": f"has fault {k}\n" for k in range(5)}
+    text = str(report_of(Finding("faults", "unreadable", "error", "t", tuple(reasons), figures={"reasons": reasons})))
+    assert "0.png: has fault 0" in text
+    assert "2.png: has fault 2" in text
+    assert "3.png" not in text
+    assert text.endswith("and 2 more")
+
+
 def test_long_lists_are_shortened_in_text_only():
     names = tuple(f"{k}.png" for k in range(3000))
     report = report_of(Finding("faults", "empty", "error", "3,000 images", names))

@@ -37,8 +37,11 @@ Array = NDArray[np.float64]
 SHUFFLES = 30  # of the groups within each class: what held-out folds score where groups do not matter
 MOST_COMPARED = 12  # folds that are scored anew in each shuffle
 CHANCE = 0.01  # one-sided probability below which a drop is not chance
+TOLD = 0.9  # AUC of the group, above which nobody may read that there is no sign of it
+NOTHING = 0.55  # AUC on random folds, below which the classes are not told
 MATTERS = 0.02  # AUC; a smaller drop changes no conclusion
 FEW = 5  # samples a group on average, below which groups are relatives and no batches
+ALL = "all samples"
 MOST_COLUMNS = 4  # of groups that are looked at: each takes seconds
 COMPONENTS = 10  # of the thumbnails, beside the facts of images
 ID_COLUMN = r"(?i)(?:^|_)(?:id|index|number|row)$"
@@ -198,7 +201,20 @@ def batch_effect_findings(
         findings = [] if effect is None else [_compared(effect, _design(kept_names, units[kept]), group_name)]
         if len(units) < FEW * count:
             findings = [_of_copies(finding, group_name) for finding in findings]
-    return [*findings, *_told_apart(table, names, units, group_name, seed)]
+    told = _told_apart(table, names, units, group_name, seed)
+    return [*(_beside(finding, told, group_name) for finding in findings), *told]
+
+
+def _beside(finding: Finding, told: list[Finding], group_name: str) -> Finding:
+    """The finding, which does not say that there is no sign of a group that is told almost without fault."""
+    best = max((score["value"] for found in told for score in found.figures["within"].values()), default=0.0)
+    if finding.code != "no_batch_effect" or best <= TOLD:
+        return finding
+    shows = f"the {group_name} shows in the features (AUC {best:.2f}), but the score of the classes holds without it"
+    mend = (
+        f"Keep each {group_name} on one side of every split, and correct it by its own controls where there are some."
+    )
+    return replace(finding, title=finding.title.replace("no sign of a batch effect", shows), mend=mend)
 
 
 def _of_copies(finding: Finding, group_name: str) -> Finding:
@@ -206,7 +222,7 @@ def _of_copies(finding: Finding, group_name: str) -> Finding:
     if finding.code == "no_batch_effect":
         return finding
     title = finding.title.replace("batch effect", f"samples of one {group_name} are alike")
-    mend = f"Split and score by whole {group_name}s (splits.group)."
+    mend = f"Split and score by whole {group_name}s."
     return replace(finding, code="groups_alike", title=title, mend=mend)
 
 
@@ -264,13 +280,19 @@ def _compared(effect: BatchEffect, design: str, group_name: str) -> Finding:
             mend=f"Nothing to mend. Score by folds that hold out whole {group_name}s and yet hold every class.",
             figures=figures,
         )
+    effect_words = f"Random folds promise more than a new {group_name} will give ({test})."
+    if random.low <= 0.5 or random.value < NOTHING:
+        effect_words = (
+            f"Random folds do not tell the classes, and held-out {group_name}s score less still: the {group_name} "
+            f"masks or reverses what tells the class ({test})."
+        )
     return Finding(
         "batch_effects",
         "batch_effect",
         "warning",
         f"batch effect: {scores}",
-        effect=f"Random folds promise more than a new {group_name} will give ({test}).",
-        mend=f"Split and score by whole {group_name}s (splits.group); correct each {group_name} by its own controls, "
+        effect=effect_words,
+        mend=f"Split and score by whole {group_name}s; correct each {group_name} by its own controls, "
         f"or normalise within it.",
         figures=figures,
     )
@@ -279,15 +301,21 @@ def _compared(effect: BatchEffect, design: str, group_name: str) -> Finding:
 def _told_apart(
     table: pd.DataFrame, labels: np.ndarray, groups: np.ndarray, group_name: str, seed: int
 ) -> list[Finding]:
-    """How well groups are told within the class in which they are told best."""
+    """How well groups are told within the class in which they are told best; where classes are small, in all."""
     scores: dict[str, Interval] = {}
     for name in np.unique(labels):
         members = labels == name
         inside = table[members]
         if can_probe(groups[members]) and (inside.nunique(dropna=False) > 1).any():
             scores[str(name)] = probe(inside, groups[members], model=linear_model, seed=seed).overall
+    where = "within {}"
     if not scores:
-        return []
+        centred = table - table.groupby(labels).transform("mean")
+        if not can_probe(groups) or not (centred.nunique(dropna=False) > 1).any():
+            return []
+        # The middle one of several levels of brightness is told by no straight line: the probe with a forest sees it.
+        scores = {ALL: probe(centred, groups, seed=seed).overall}
+        where = "in {} with the means of the classes taken off"
     best = max(scores, key=lambda name: scores[name].value)
     value, low, high, n = scores[best]
     return [
@@ -295,7 +323,7 @@ def _told_apart(
             "batch_effects",
             "groups_told",
             "note",
-            f"within {best}, the {group_name} is told with AUC {value:.2f} [{low:.2f}, {high:.2f}], {n} samples",
+            f"{where.format(best)}, the {group_name} is told with AUC {value:.2f} [{low:.2f}, {high:.2f}], {n} samples",
             effect=f"{'Little' if high < 0.6 else 'Something'} in the features belongs to the {group_name} and not to "
             "the class. By itself this harms no result: it does where the classes lie unevenly over them.",
             mend=f"Nothing to mend by itself; keep each {group_name} on one side of every split.",
@@ -360,7 +388,9 @@ def catalog_batch_effects(catalog: Catalog, facts: Facts) -> list[Finding]:
     for name, groups in columns.items():
         for found in batch_effect_findings(features, labels, groups[readable], group_name=name):
             title, figures = f"{found.title} (column {name!r})", {**found.figures, "column": name}
-            findings.append(replace(found, title=title, figures=figures))
+            drop = found.code in ("batch_effect", "groups_alike")
+            mend = f"{found.mend} In the spec: splits.group: {name}." if drop else found.mend
+            findings.append(replace(found, title=title, mend=mend, figures=figures))
     return findings
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from tumorkeras.auditing.families import varies
-from tumorkeras.auditing.findings import Finding
+from tumorkeras.auditing.findings import Finding, counted
 from tumorkeras.auditing.probes import can_probe, linear_model
 from tumorkeras.auditing.questions import Question
 from tumorkeras.auditing.trials import Result, Trial, run_trials
@@ -135,7 +135,7 @@ def _listed(results: list[Result]) -> list[Finding]:
             "shortcuts",
             "columns",
             "note",
-            f"{len(results)} columns probed one by one; the best: {best}",
+            f"{counted(len(results), 'column')} probed one by one; the best: {best}",
             effect="A model of all columns must beat the best of them to be worth its size.",
             mend="Nothing to mend by itself: intervals hold for all columns at once with 95 % (Bonferroni).",
             figures={"columns": _figures(ranked), "probes": len(results)},

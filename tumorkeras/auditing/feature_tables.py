@@ -15,6 +15,10 @@ from tumorkeras.auditing.report import AuditReport
 from tumorkeras.data.splits import PARTS
 from tumorkeras.errors import DataError
 
+GROUP_OPTION = (
+    "Name it with --group COLUMN (group= in Python) and give other parts in 'split', each value in one of them"
+)
+OTHER_PARTS = "Give other parts in the column 'split', with each value of COLUMN in one of them"
 SPLIT = "split"  # column with the part of each row, where a table has one
 
 
@@ -56,8 +60,21 @@ def audit_table(table: pd.DataFrame, name: str, label: str | None, group: str | 
         if groups is not None:
             numbers = numeric_features(features)
             checks.run("batch_effects", lambda: batch_effect_findings(numbers, labels, groups, group_name=str(group)))
+    else:
+        checks.findings.append(_without_label())
     counts = {"rows": len(table), "columns": table.shape[1]}
     return AuditReport(name, tuple(checks.findings), counts, seconds=checks.seconds)
+
+
+def _without_label() -> Finding:
+    return Finding(
+        "shortcuts",
+        "no_label",
+        "note",
+        "no column was named as the class: classes, shortcuts and batch effects were not looked at",
+        effect="Nothing is known of how many samples a class has, of columns that give it away, or of batch effects.",
+        mend="Name it with --label COLUMN (label= in Python), and for batch effects --group COLUMN beside it.",
+    )
 
 
 def _check(table: pd.DataFrame, label: str | None, group: str | None) -> None:
@@ -104,7 +121,7 @@ def table_faults(features: pd.DataFrame, labels: pd.Series | None, parts: pd.Ser
             fault("class_missing", "error", f"{counted(len(unnamed), 'row')} without a class", unnamed, effect, mend)
         )
     examples = pd.DataFrame({"class": labels, "sample": ids, "part": parts}).dropna(subset="class")
-    return found + class_findings(examples)
+    return found + class_findings(examples, given=True)
 
 
 def _gaps(features: pd.DataFrame, ids: pd.Series) -> Finding | None:
@@ -159,5 +176,5 @@ def _copies(features: pd.DataFrame, labels: pd.Series | None, parts: pd.Series, 
 
 
 def _leaks(table: pd.DataFrame, groups: pd.Series | None, parts: pd.Series, ids: pd.Series) -> list[Finding]:
-    found = [] if groups is None else group_leaks(groups, parts, ids, str(groups.name))
-    return [*found, *unnamed_groups(table.assign(id=ids, split=parts), groups)]
+    found = [] if groups is None else group_leaks(groups, parts, ids, str(groups.name), mend=OTHER_PARTS)
+    return [*found, *unnamed_groups(table.assign(id=ids, split=parts), groups, mend=GROUP_OPTION, setting="--group")]

@@ -17,30 +17,41 @@ if TYPE_CHECKING:
 SATURATED = 0.2  # share of the values at the largest one: more than any bright lesion or calcification takes
 SAME_SPACING = 0.01  # steps that differ by less are the same, written with fewer digits
 
-# Title, effect and mend of each kind of trouble that Facts.table names.
+SAVE_ANEW = "Save the file anew from its origin in a common form (PNG, TIFF, DICOM, NIfTI, npy), or take it out."
+# Of files that are refused, by the words of their reason: to save them anew would change nothing.
+REFUSED = {
+    r"limit": "Of those over the limit: take out what declares more than it holds; divide or shrink what is large.",
+    r"unpickled": "Of those that hold objects: save the numbers alone where they were made, for objects can run code.",
+}
+# Title of one and of several, effect and mend of each kind of trouble that Facts.table names.
 TROUBLES = {
     "missing": (
+        "cannot be opened",
         "cannot be opened",
         "Training stops, or goes on without the sample.",
         "Put the file back, or let the account that trains read it; else take its row out of the tables.",
     ),
     "empty": (
         "holds nothing",
+        "hold nothing",
         "Training stops at an empty file; it is mostly the rest of a copy that was broken off.",
         "Copy the file again from where it came, or take it out.",
     ),
     "truncated": (
         "ends before its data do",
+        "end before their data do",
         "Training stops, or the missing part is read as grey or black, which a network takes for anatomy.",
         "Copy the file again from where it came, or take it out.",
     ),
     "unreadable": (
         "cannot be read",
+        "cannot be read",
         "Training stops at the file.",
-        "Save the file anew from its origin in a common form (PNG, TIFF, DICOM, NIfTI, npy), or take it out.",
+        SAVE_ANEW,
     ),
     "missing_package": (
         "needs a package that is not installed",
+        "need a package that is not installed",
         "Nothing is known of these files, and training stops at them.",
         "Install the package; the reason of each file names the line.",
     ),
@@ -74,13 +85,22 @@ def file_findings(catalog: Catalog, facts: Facts) -> list[Finding]:
 
 def _troubles(found: pd.DataFrame, what: str) -> list[Finding]:
     findings = []
-    for code, (title, effect, mend) in TROUBLES.items():
+    for code, (single, several, effect, mend) in TROUBLES.items():
         rows = found[found["trouble"] == code]
         if len(rows):
             reasons = dict(zip(rows["id"], rows["fault"], strict=True))
-            title = f"{counted(len(rows), what)} of {len(found):,} {title}"
+            title = f"{counted(len(rows), what)} of {len(found):,} {single if len(rows) == 1 else several}"
+            mend = _mend_unreadable(rows["fault"]) if code == "unreadable" else mend
             findings.append(fault(code, "error", title, rows["id"], effect, mend, reasons=reasons))
     return findings
+
+
+def _mend_unreadable(reasons: pd.Series) -> str:
+    """What helps against the reasons at hand."""
+    refused = {words: reasons.str.contains(pattern) for pattern, words in REFUSED.items()}
+    found = [words for words, those in refused.items() if those.any()]
+    others = not np.logical_or.reduce(list(refused.values())).all()
+    return " ".join([SAVE_ANEW] * others + found)
 
 
 def _values(known: pd.DataFrame, what: str) -> list[Finding]:

@@ -30,6 +30,7 @@ from tumorkeras.spec import DataSpec
 
 FAULTS_SHOWN = 5  # of a source that cannot be read, each as a finding; more come in one
 UNREADABLE = "Nothing can be trained on it, and nothing else is known of it."
+WITHOUT_GROUPS = "Training stops before it begins; the rest was checked without groups."
 
 
 def audit_spec(spec: DataSpec, *, progress_bar: bool = True) -> AuditReport:
@@ -85,7 +86,7 @@ def _listed(spec: DataSpec) -> tuple[Catalog | None, list[Finding]]:
     if spec.splits.group is None:
         return None, found
     try:
-        return catalog_of(_with_splits(spec, group=None)), found
+        return catalog_of(_with_splits(spec, group=None)), [replace(one, effect=WITHOUT_GROUPS) for one in found]
     except (DataError, MissingExtraError):
         return None, found
 
@@ -114,7 +115,7 @@ def _parted(catalog: Catalog) -> tuple[Catalog, list[Finding]]:
     try:
         return _put_back(catalog, _as_trained(used)), []
     except DataError as error:
-        title = f"the parts cannot be made: {error}"
+        title = f"the parts cannot be made: {error.heading}: {'; '.join(error.faults)}"
     effect = "Training stops before it begins."
     found = [
         fault("parts_impossible", "error", title, (), effect, "Change splits in the spec, or the parts of the data.")

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 FEW = 30  # samples of a class: with 30 the 95 % interval of a sensitivity of 0.9 is already 0.2 wide
 SMALL_PART = 10  # samples of a class in validation or test: one more or less moves its sensitivity by 0.1
 
+MEND_GIVEN = "Give other parts: drawn by fractions they hold every class in proportion, as far as groups allow."
+MEND_DRAWN = (
+    "Collect more samples or groups of the class, give the part a larger share, or take another splits.seed: there are "
+    "too few to be in every part."
+)
 STOPS = "Training stops, for it is not known what is meant."
 STOPS_AT_CLASS = "Training stops: a class that nothing shows cannot be learnt."
 # Severity, what was found, effect and mend of each fault that a catalog names.
@@ -103,7 +108,13 @@ def label_findings(catalog: Catalog) -> list[Finding]:
     findings = [_of_catalog(code, catalog) for code in dict.fromkeys(found.code for found in catalog.faults)]
     findings += _unlabelled(catalog)
     examples = _examples(catalog)
-    return [*findings, *_absent(examples, catalog), *class_findings(examples)]
+    return [*findings, *_absent(examples, catalog), *class_findings(examples, given=_are_given(catalog))]
+
+
+def _are_given(catalog: Catalog) -> bool:
+    """Whether the data or files say which part each sample is in."""
+    in_files = catalog.spec is not None and catalog.spec.splits.files is not None
+    return in_files or ("given_split" in catalog.table and bool(catalog.table["given_split"].notna().any()))
 
 
 def _of_catalog(code: str, catalog: Catalog) -> Finding:
@@ -130,7 +141,7 @@ def _agreeing(what: str, count: int) -> str:
     """The verb in the singular, where one name is meant."""
     verb, _, rest = what.partition(" ")
     single = {"are": "is", "have": "has", "lead": "leads", "fit": "fits"}
-    return f"{single.get(verb, verb)} {rest}" if count == 1 else what
+    return f"{single.get(verb, verb)} {rest.replace('regular files', 'regular file')}" if count == 1 else what
 
 
 def _unlabelled(catalog: Catalog) -> list[Finding]:
@@ -170,13 +181,15 @@ def _examples(catalog: Catalog) -> pd.DataFrame:
     return pd.DataFrame({"class": boxes["class"], "sample": boxes["image"], "part": table["split"].to_numpy()[rows]})
 
 
-def class_findings(examples: pd.DataFrame) -> list[Finding]:
+def class_findings(examples: pd.DataFrame, *, given: bool = False) -> list[Finding]:
     """Classes and parts that are too small.
 
     Parameters
     ----------
     examples : DataFrame
         A row an example: ``class``, ``sample`` (id of the sample it lies in) and ``part``, missing where unknown.
+    given : bool, optional
+        Whether the parts were given, and not drawn.
 
     Examples
     --------
@@ -184,7 +197,7 @@ def class_findings(examples: pd.DataFrame) -> list[Finding]:
     >>> [finding.title for finding in class_findings(examples)]
     ['1 class of 1 with fewer than 30 examples: cyst 12']
     """
-    return [*_few(examples), *_small_parts(examples)]
+    return [*_few(examples), *_small_parts(examples, given)]
 
 
 def _absent(examples: pd.DataFrame, catalog: Catalog) -> list[Finding]:
@@ -212,7 +225,7 @@ def _few(examples: pd.DataFrame) -> list[Finding]:
     return [fault("few_examples", "warning", title, files, effect, mend, counts=numbers)]
 
 
-def _small_parts(examples: pd.DataFrame) -> list[Finding]:
+def _small_parts(examples: pd.DataFrame, given: bool) -> list[Finding]:
     """Classes that a part lacks, or that it holds too few of."""
     counts = pd.crosstab(examples["class"], examples["part"])
     counts = counts[[part for part in PARTS if part in counts]]
@@ -234,7 +247,7 @@ def _small_parts(examples: pd.DataFrame) -> list[Finding]:
                 f"a part lacks a class: {named}",
                 (),
                 effect,
-                "Give other parts: drawn by fractions they hold every class in proportion.",
+                MEND_GIVEN if given else MEND_DRAWN,
                 counts=numbers,
             )
         )

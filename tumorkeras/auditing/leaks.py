@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from tumorkeras.auditing.findings import Finding, counted
+from tumorkeras.auditing.findings import Finding, Severity, counted
 from tumorkeras.auditing.questions import group_column
 from tumorkeras.data.patients import PATIENT, patient_numbers
 from tumorkeras.data.splits import PARTS
@@ -21,16 +21,20 @@ if TYPE_CHECKING:
     from tumorkeras.data.catalog import Catalog
 
 # Names of columns that hold what samples have in common: who, which visit, which experiment, which copy.
-GROUP_COLUMN = re.compile(
-    r"(^|_)(patients?|pat|pid|subjects?|persons?|participants?|cases?|donors?|animals?|mouse|mice|exams?|study|studies|"
-    r"visits?|acquisitions?|experiments?|batch|plates?|wells?|slides?|specimens?|groups?|clusters?)(_|$)",
-    re.IGNORECASE,
-)
+# "patientid" has no separator and is no word of its own.
+PERSON = r"(patients?|pat|pid|subjects?|persons?|participants?|cases?|donors?|animals?|mouse|mice)"
+VISIT = r"(exams?|study|studies|visits?)"
+OTHERS = r"(acquisitions?|experiments?|batch|plates?|wells?|slides?|specimens?|groups?|clusters?)"
+NUMBER = r"(id|uid|nr|no|number|code)?(_|$)"
+PERSON_COLUMN = re.compile(rf"(^|_){PERSON}{NUMBER}", re.IGNORECASE)
+VISIT_COLUMN = re.compile(rf"(^|_){VISIT}{NUMBER}", re.IGNORECASE)
+GROUP_COLUMN = re.compile(rf"(^|_)({PERSON}|{VISIT}|{OTHERS}){NUMBER}", re.IGNORECASE)
 # And of columns that hold where or when samples were made.
 PLACE_COLUMN = re.compile(
     r"(^|_)((scanner|device|site|hospital|centre|center|machine|plate)s?|batch|batches|day)(_(id|name|model|number))?_?$",
     re.IGNORECASE,
 )
+SET_GROUP = "Set splits.group: COLUMN"
 DICOM = re.compile(r"\.(dcm|dicom|ima)$", re.IGNORECASE)
 EFFECT = (
     "What is learnt of one sample helps with its relatives, so that the figures are better than on patients, exams or "
@@ -57,14 +61,35 @@ def leak_findings(catalog: Catalog, facts: Facts | None = None) -> list[Finding]
     """
     table, column = catalog.table, group_column(catalog)
     files = _dicom_files(table, facts)
+    mend = _how_to_set(catalog)
     if column is None or table["group"].isna().all():
-        return [*unnamed_groups(table), *_patients(table, files)]
+        return [*unnamed_groups(table, mend=mend), *_patients(table, files, mend=mend)]
     named = table["group"].rename(column)
-    found = group_leaks(named, table["split"], table["id"], column)
-    return [*found, *unnamed_groups(table, named), *_patients(table, files, named)]
+    found = group_leaks(named, table["split"], table["id"], column, mend=mend)
+    return [*found, *unnamed_groups(table, named, mend=mend), *_patients(table, files, named, mend=mend)]
 
 
-def unnamed_groups(table: pd.DataFrame, named: pd.Series | None = None) -> list[Finding]:
+def _how_to_set(catalog: Catalog) -> str:
+    """How COLUMN becomes the group of the parts; parts that are given do not follow it and must be drawn anew."""
+    splits = None if catalog.spec is None else catalog.spec.splits
+    anew = "so that the parts are drawn anew; or move samples until each value is in one part"
+    if splits is not None and splits.files is not None:
+        return f"{SET_GROUP} and leave splits.files out, {anew}"
+    given = catalog.table["given_split"].dropna().unique() if "given_split" in catalog.table else ()
+    if splits is not None and len(given):
+        # What the data call their parts is known without splits.given as well: to leave it out would draw nothing.
+        names = ", ".join(f"{_in_yaml(str(name))}: train" for name in sorted(given))
+        return f"{SET_GROUP} and splits.given: {{{names}}}, {anew}"
+    return SET_GROUP
+
+
+def _in_yaml(name: str) -> str:
+    return name if name.isidentifier() else json.dumps(name)
+
+
+def unnamed_groups(
+    table: pd.DataFrame, named: pd.Series | None = None, *, mend: str = SET_GROUP, setting: str = "splits.group"
+) -> list[Finding]:
     """Columns that look like groups although nobody named them.
 
     Parameters
@@ -74,8 +99,19 @@ def unnamed_groups(table: pd.DataFrame, named: pd.Series | None = None) -> list[
     named : Series, optional
         The groups that were named, called as their column. Columns that only divide these further are passed over, and
         so are columns that lie whole in the parts.
+    mend : str, optional
+        How the user makes COLUMN the group.
+    setting : str, optional
+        Where the user names the group.
+
+    Returns
+    -------
+    list of Finding
+        Errors for persons and visits that are in several parts, else warnings; notes for columns that are whole.
     """
-    found = [_unnamed(name, table, named) for name in candidates(table) if not _divides(table[name], named)]
+    found = [
+        _unnamed(name, table, named, mend, setting) for name in candidates(table) if not _divides(table[name], named)
+    ]
     return [finding for finding in found if named is None or finding.severity != "note"]
 
 
@@ -110,8 +146,13 @@ def batch_columns(table: pd.DataFrame) -> list[str]:
 def _shared(table: pd.DataFrame, pattern: re.Pattern[str]) -> list[str]:
     """Columns of the source's own of such a name, with values that some samples share, but not all."""
     own = [name for name in table.columns if name not in ("group", "split", "given_split", "class_name")]
-    words = [name for name in own if pattern.search(re.sub(r"(?<=[a-z])(?=[A-Z])|[\W_]+", "_", str(name)))]
+    words = [name for name in own if pattern.search(_in_words(name))]
     return [name for name in words if 1 < table[name].nunique() < table[name].count()]
+
+
+def _in_words(name: object) -> str:
+    """A name with an underscore between its words: "PatientID" becomes "Patient_ID"."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|[\W_]+", "_", str(name))
 
 
 def _is_measure(column: pd.Series) -> bool:
@@ -125,7 +166,9 @@ def _has_fractions(column: pd.Series) -> bool:
     return bool(pd.api.types.is_float_dtype(column) and (column.dropna() % 1 != 0).any())
 
 
-def group_leaks(groups: pd.Series, parts: pd.Series, ids: pd.Series, name: str) -> list[Finding]:
+def group_leaks(
+    groups: pd.Series, parts: pd.Series, ids: pd.Series, name: str, *, mend: str = SET_GROUP
+) -> list[Finding]:
     """What is wrong with groups that the user named.
 
     Parameters
@@ -134,6 +177,8 @@ def group_leaks(groups: pd.Series, parts: pd.Series, ids: pd.Series, name: str) 
         Group, part and id of each sample; groups and parts may be missing.
     name : str
         Column that the groups come from.
+    mend : str, optional
+        How the user makes COLUMN the group.
 
     Examples
     --------
@@ -143,17 +188,7 @@ def group_leaks(groups: pd.Series, parts: pd.Series, ids: pd.Series, name: str) 
     """
     known = groups.dropna()
     if known.nunique() == len(known):
-        return [
-            Finding(
-                "leaks",
-                "single_groups",
-                "warning",
-                f"column {name!r} names a group for each sample: no two samples share one",
-                effect="It keeps nothing together; a leak that it was to prevent is not prevented.",
-                mend="Name the column of the patient, exam or experiment in splits.group, or none.",
-                figures={"groups": int(known.nunique())},
-            )
-        ]
+        return [_single(name, len(known))]
     crossing = _crossing(groups, parts)
     if crossing.empty:
         return []
@@ -166,10 +201,22 @@ def group_leaks(groups: pd.Series, parts: pd.Series, ids: pd.Series, name: str) 
             f"{_pairs(crossing)}",
             tuple(ids[groups.isin(crossing.index)]),
             EFFECT,
-            "Give other parts that keep groups whole; without splits.given and splits.files they are drawn so.",
+            f"{mend.replace('COLUMN', name)}.",
             {"groups": len(crossing), "of": int(known.nunique()), "pairs": _pair_counts(crossing)},
         )
     ]
+
+
+def _single(name: str, count: int) -> Finding:
+    """A group a sample: as it should be where each patient has one image, else the wrong column."""
+    title = f"column {name!r} names a group for each sample: no two samples share one"
+    if PERSON_COLUMN.search(_in_words(name)):
+        effect = "None, where each has one sample only: there is nothing to keep together."
+        mend = "Nothing, unless some have several samples under different names."
+        return Finding("leaks", "single_groups", "note", title, (), effect, mend, {"groups": count})
+    effect = "It keeps nothing together; a leak that it was to prevent is not prevented."
+    mend = "Name the column of the patient, exam or experiment as the group, or none."
+    return Finding("leaks", "single_groups", "warning", title, (), effect, mend, {"groups": count})
 
 
 def _crossing(groups: pd.Series, parts: pd.Series) -> pd.DataFrame:
@@ -191,22 +238,34 @@ def _pairs(crossing: pd.DataFrame) -> str:
     return ", ".join(f"{count:,} in {pair}" for pair, count in _pair_counts(crossing).items())
 
 
-def _unnamed(name: str, table: pd.DataFrame, named: pd.Series | None = None) -> Finding:
+def _unnamed(name: str, table: pd.DataFrame, named: pd.Series | None, mend: str, setting: str) -> Finding:
     """A column that looks like groups, while the spec names none or another."""
     groups = table[name]
     crossing = _crossing(groups, table["split"])
     sizes = groups.value_counts()
     looks = f"column {name!r} looks like a group ({counted(len(sizes), 'value')}, up to {sizes.iloc[0]} samples each)"
     figures = {"column": name, "values": len(sizes), "largest": int(sizes.iloc[0]), "pairs": _pair_counts(crossing)}
-    mend = f"Set splits.group: {name}, if samples with the same value are of one patient, exam, experiment or copy."
-    but = "splits.group names none" if named is None else f"the groups are those of {named.name!r}"
+    condition = ", if samples with the same value are of one patient, exam, experiment or copy."
+    but = f"{setting} names none" if named is None else f"the groups are those of {named.name!r}"
     if crossing.empty:
         effect = "The parts at hand keep it whole; folds of a cross-validation would not."
+        mend = mend.split(" and ")[0].replace("COLUMN", name) + condition
         return Finding("leaks", "group_not_named", "note", f"{looks}, but {but}", (), effect, mend, figures)
     torn = f"{counted(len(crossing), 'value')} in more than one part: {_pairs(crossing)}"
     title = f"{looks}, but {but}; {torn}"
     files = tuple(table.loc[groups.isin(crossing.index), "id"])
-    return Finding("leaks", "group_not_named", "warning", title, files, EFFECT, mend, figures)
+    severity: Severity = "error" if _says_who(name, table, named) else "warning"
+    mend = mend.replace("COLUMN", name) + condition
+    return Finding("leaks", "group_not_named", severity, title, files, EFFECT, mend, figures)
+
+
+def _says_who(name: str, table: pd.DataFrame, named: pd.Series | None) -> bool:
+    """Whether a column names persons, or visits of one person; "visit 1" of all persons is the number of a visit."""
+    if PERSON_COLUMN.search(_in_words(name)):
+        return True
+    if named is not None or not VISIT_COLUMN.search(_in_words(name)):
+        return False
+    return all(_divides(table[name], table[person]) for person in _shared(table, PERSON_COLUMN))
 
 
 def _dicom_files(table: pd.DataFrame, facts: Facts | None) -> pd.Series:
@@ -218,7 +277,9 @@ def _dicom_files(table: pd.DataFrame, facts: Facts | None) -> pd.Series:
     return (table["path"] != "") & ((formats == "dicom") | ((formats == "") & named.astype(bool)))
 
 
-def _patients(table: pd.DataFrame, chosen: pd.Series, named: pd.Series | None = None) -> list[Finding]:
+def _patients(
+    table: pd.DataFrame, chosen: pd.Series, named: pd.Series | None = None, *, mend: str = SET_GROUP
+) -> list[Finding]:
     """The patients that DICOM files name, where the spec says nothing of them."""
     if not chosen.any():
         return []
@@ -229,8 +290,5 @@ def _patients(table: pd.DataFrame, chosen: pd.Series, named: pd.Series | None = 
     patients = patients.set_axis(table.index[chosen]).reindex(table.index)
     if not 1 < patients.nunique() < patients.count() or _divides(patients, named):
         return []
-    found = _unnamed(PATIENT, table.assign(patient=patients), named)
-    if found.severity == "note":
-        return [found] if named is None else []
-    # A column may only look like a group; the files say who the patient is.
-    return [replace(found, severity="error")]
+    found = _unnamed(PATIENT, table.assign(patient=patients), named, mend, "splits.group")
+    return [found] if named is None or found.severity != "note" else []

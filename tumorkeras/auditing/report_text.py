@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tumorkeras.auditing.report import AuditReport
 
 SHOWN = 5  # files that are named; all are in the JSON
+REASONS = 3  # files whose reasons are told
 # Bold and words beside colour: nobody needs to see the colour.
 STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold blue"}
 
@@ -27,10 +28,20 @@ def text(report: AuditReport) -> str:
 
 def _paragraph(finding: Finding) -> str:
     mend = f"To mend it: {finding.mend}" if finding.mend else ""
-    lines = [finding.title, finding.effect, mend, named(finding.files)]
+    lines = [finding.title, finding.effect, mend, *_files(finding)]
     first, *rest = [_one_line(line) for line in lines if line]
     head = finding.severity.upper()
     return "\n".join([f"{head}  {first}", *(" " * (len(head) + 2) + line for line in rest)])
+
+
+def _files(finding: Finding) -> list[str]:
+    """The first files, with the reason of each where there is one, a line each; else in one line."""
+    reasons = finding.figures.get("reasons")
+    if not isinstance(reasons, dict) or not any(reasons.values()):
+        return [named(finding.files)]
+    lines = [f"{name}: {reasons[name]}" if reasons.get(name) else name for name in finding.files[:REASONS]]
+    rest = len(finding.files) - len(lines)
+    return [*lines, f"and {rest:,} more"] if rest else lines
 
 
 def _one_line(words: str) -> str:
@@ -65,7 +76,8 @@ def table(report: AuditReport) -> RenderableType:
 
 def _cell(finding: Finding) -> Text:
     cell = Text(_one_line(finding.title), style="bold")
-    for label, words in (("", finding.effect), ("To mend it: ", finding.mend), ("", named(finding.files))):
+    files = [("", words) for words in _files(finding)]
+    for label, words in (("", finding.effect), ("To mend it: ", finding.mend), *files):
         if words:
             cell.append(
                 f"\n{label}{_one_line(words)}", style="not bold dim" if words is not finding.mend else "not bold"

@@ -152,7 +152,8 @@ def _check_groups_whole(table: pd.DataFrame, parts: np.ndarray) -> None:
         return
     shown = [" and ".join(f"{row.id} ({row.part})" for row in rows.itertuples()) + " are of one group" for rows in torn]
     count = f"{len(torn)} of {groups.nunique()} groups are in more than one part"
-    raise DataError("splits", [f"{count}; give other parts, or leave the group out", *shortened(shown)])
+    mend = "give other parts, or name each in splits.given as train, so that the parts are drawn anew"
+    raise DataError("splits", [f"{count}; {mend}", *shortened(shown)])
 
 
 def _listed(spec: DataSpec, table: pd.DataFrame) -> np.ndarray:
