@@ -116,7 +116,8 @@ def _chosen(spec: DataSpec, table: pd.DataFrame, classes: tuple[str, ...]) -> np
     # Mixing the data's own parts anew is a leak where their makers parted patients: it must be asked for.
     given: dict[str, str] = dict(spec.splits.given or {})
     given = given or {name: part for name in found if (part := part_of(name))}
-    if not found:
+    whole = len(found) < 2 and not given  # one part of a name that means none is the whole
+    if not found or whole:
         if spec.splits.given:
             raise DataError("splits.given", ["the data come with no parts; leave it out"])
         return assign_parts(labels, shares, groups, spec.splits.seed, classes)
