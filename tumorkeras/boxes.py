@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from tumorkeras.errors import DataError
 
+CORNERS = ["xmin", "ymin", "xmax", "ymax"]  # the columns of a box in a table
+
 Boxes = NDArray[np.float32]
 Corners = NDArray[np.float64]
 

@@ -9,13 +9,12 @@ import numpy as np
 import pandas as pd
 
 from tumorkeras.auditing.findings import Finding, Severity, counted
-from tumorkeras.boxes import iou
+from tumorkeras.boxes import CORNERS, iou
 
 if TYPE_CHECKING:
     from tumorkeras.auditing.facts import Facts
     from tumorkeras.data.catalog import Catalog
 
-CORNERS = ["xmin", "ymin", "xmax", "ymax"]
 ROUNDING = 0.5  # pixels that a box may stick out of its image: corners are rounded when they are saved
 SAME = 0.9  # IoU from which on two boxes of one class are one object drawn twice
 WHOLE = 0.95  # share of the image from which on a box marks no object

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from tumorkeras.auditing.findings import Finding
-from tumorkeras.boxes import letterbox
+from tumorkeras.boxes import CORNERS, letterbox
 
 if TYPE_CHECKING:
     from tumorkeras.auditing.facts import Facts
@@ -30,7 +30,6 @@ QUANTILES = {
 }
 AXES = {"images": ["height", "width"], "volumes": ["depth", "height", "width"], "tracks": ["frames"]}
 MOST_SIZES = 5  # the commonest sizes that are listed one by one
-CORNERS = ["xmin", "ymin", "xmax", "ymax"]
 
 
 def fingerprint(catalog: Catalog, facts: Facts, part: str | None = None) -> dict[str, Any]:

@@ -10,13 +10,13 @@ import pandas as pd
 
 from tumorkeras.data.annotations import read_with_faults
 from tumorkeras.data.annotations.masks import has_suffix
+from tumorkeras.data.annotations.table import COLUMNS
 from tumorkeras.data.image_files import CatalogFault
 from tumorkeras.data.image_tables import match_names
 from tumorkeras.errors import DataError
 from tumorkeras.spec import DataSpec, DetectionSource
 
 NO_OBJECTS = "no objects"
-PLACE = ("image", "class", "xmin", "ymin", "xmax", "ymax", "split", "source")
 
 
 class Annotated(NamedTuple):
@@ -96,7 +96,7 @@ def _labels_without_box(
 
 
 def _extra(rows: pd.DataFrame) -> pd.DataFrame:
-    own = [name for name in rows.columns if name not in PLACE]
+    own = [name for name in rows.columns if name not in COLUMNS]
     if not own or rows.empty:
         return pd.DataFrame({"id": rows["image"].unique()})
     by_image = rows.groupby("image")
@@ -109,19 +109,6 @@ def contents(table: pd.DataFrame, boxes: pd.DataFrame) -> pd.Series:
     inside = boxes.dropna(subset="class").groupby("image")["class"].agg(lambda names: " + ".join(sorted(set(names))))
     known = table["id"].map(inside)
     return known.where(known.notna() | ~table["labelled"], NO_OBJECTS).astype(object)
-
-
-def unknown_classes(boxes: pd.DataFrame, classes: tuple[str, ...]) -> list[CatalogFault]:
-    """A fault for each class of the boxes that the spec does not name."""
-    odd = boxes[boxes["class"].notna() & ~boxes["class"].isin(classes)]
-    return [
-        CatalogFault(
-            "class_unknown",
-            tuple(dict.fromkeys(rows["image"])),
-            f"class {name!r} is in the data but not in classes {list(classes)}",
-        )
-        for name, rows in odd.groupby("class")
-    ]
 
 
 def with_columns(table: pd.DataFrame, extra: pd.DataFrame, group: str | None) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tumorkeras.data.box_tables import NO_OBJECTS, contents, read_boxes, unknown_classes, with_columns
+from tumorkeras.data.box_tables import NO_OBJECTS, contents, read_boxes, with_columns
 from tumorkeras.data.image_files import PASSED_OVER, CatalogFault, find_samples
 from tumorkeras.data.image_tables import join_table
 from tumorkeras.data.patients import PATIENT, patient_numbers
@@ -225,11 +225,21 @@ def _class_faults(table: pd.DataFrame, classes: list[str] | None, wanted: bool) 
     if wanted and (lost := table.loc[table["class_name"].isna(), "id"]).size:
         faults.append(CatalogFault("class_missing", tuple(lost), "has no class; name one, or take it out"))
     if classes is not None:
-        odd = table[table["class_name"].notna() & ~table["class_name"].isin(classes)]
-        for name, rows in odd.groupby("class_name"):
-            words = f"class {name!r} is in the data but not in classes {classes}"
-            faults.append(CatalogFault("class_unknown", tuple(rows["id"]), words))
+        faults += _unknown_classes(table["class_name"], table["id"], classes)
     return faults
+
+
+def _unknown_classes(names: pd.Series, ids: pd.Series, classes: list[str]) -> list[CatalogFault]:
+    """A fault for each class of samples or boxes that the spec does not name."""
+    odd = names.notna() & ~names.isin(classes)
+    return [
+        CatalogFault(
+            "class_unknown",
+            tuple(dict.fromkeys(of_class)),
+            f"class {name!r} is in the data but not in classes {classes}",
+        )
+        for name, of_class in ids[odd].groupby(names[odd])
+    ]
 
 
 def _of(table: pd.DataFrame) -> Callable[[int], Reading]:
@@ -264,7 +274,7 @@ def _(source: DetectionSource, spec: DataSpec) -> Catalog:
     found = contents(table, boxes)
     table["class_name"] = table["class_name"].where(table["class_name"].notna(), found)
     classes = tuple(spec.classes or sorted(boxes["class"].dropna().unique()))
-    faults += unknown_classes(boxes, classes)
+    faults += _unknown_classes(boxes["class"], boxes["image"], list(classes))
     return Catalog(_ordered(table), boxes, classes, "images", tuple(faults), spec, _of(table))
 
 

@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tumorkeras.boxes import Letterbox, clip, letterbox, pad
+from tumorkeras.boxes import CORNERS, Letterbox, clip, letterbox, pad
 from tumorkeras.data.augment_boxes import augment_boxes
 from tumorkeras.data.cache import rows_of
 from tumorkeras.data.catalog import Catalog, catalog_of
 from tumorkeras.data.images import decode_all
+from tumorkeras.data.parted import Parted
 from tumorkeras.data.parts import with_parts
 from tumorkeras.data.readers import Reading
+from tumorkeras.data.shuffle import seed_at, shuffled_batches
 from tumorkeras.data.sources import labelled
-from tumorkeras.data.splits import PARTS
 from tumorkeras.errors import DataError
 from tumorkeras.spec import DataSpec, DetectionSource
 
 logger = logging.getLogger(__name__)
 
-CORNERS = ["xmin", "ymin", "xmax", "ymax"]
-
 Batch = dict[str, tf.Tensor]
 
 
 @dataclass(frozen=True)
-class DetectionSamples:
+class DetectionSamples(Parted):
     """Images on one canvas with the boxes of their objects, before they become batches.
 
     Parameters
@@ -58,7 +57,6 @@ class DetectionSamples:
         What loading left out.
     """
 
-    table: pd.DataFrame
     images: np.ndarray
     sizes: np.ndarray
     boxes: np.ndarray
@@ -69,31 +67,8 @@ class DetectionSamples:
     spec: DataSpec
     notes: tuple[str, ...] = field(default=())
 
-    def __len__(self) -> int:
-        return len(self.table)
-
-    def select(self, chosen: np.ndarray) -> DetectionSamples:
-        """The samples at the given indices or where a boolean mask is true; no image is copied."""
-        chosen = np.asarray(chosen)
-        numbers = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
-        return replace(self, table=self.table.iloc[numbers].reset_index(drop=True), rows=self.rows[numbers])
-
-    def part(self, name: str) -> DetectionSamples:
-        """The samples of one part: "train", "val" or "test".
-
-        Raises
-        ------
-        DataError
-            If the part has no sample.
-        """
-        chosen = (self.table["split"] == name).to_numpy()
-        if not chosen.any():
-            raise DataError("splits", [f"no sample is in the part {name!r}; there are {self.counts().to_dict()}"])
-        return self.select(chosen)
-
-    def counts(self) -> pd.Series:
-        """Number of samples of each part."""
-        return self.table["split"].value_counts().reindex(list(PARTS), fill_value=0)
+    def _at(self, rows: np.ndarray) -> dict[str, Any]:
+        return {"rows": self.rows[rows]}  # no image is copied
 
     def boxes_of(self, sample: int) -> tuple[np.ndarray, np.ndarray]:
         """Boxes (objects, 4) and class ids (objects,) of a sample, in pixels of the canvas."""
@@ -226,20 +201,15 @@ def detection_stream(
     DataError
         If an image has more boxes than ``most``.
     """
-    steps = math.ceil(len(samples) / batch_size)
     gather = _gatherer(samples, most)
-
-    def numbers_of(number: tf.Tensor) -> tf.data.Dataset:
-        order = tf.argsort(tf.random.stateless_uniform([len(samples)], _seed(seed, number)))
-        return tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
 
     def batch_of(step: tf.Tensor, numbers: tf.Tensor) -> Batch:
         batch = gather(numbers)
         areas = batch.pop("areas")
-        changed = augment_boxes(**batch, areas=areas, kinds=augment, seed=_seed(seed, step))
+        changed = augment_boxes(**batch, areas=areas, kinds=augment, seed=seed_at(seed, step))
         return dict(zip(batch, changed, strict=True))
 
-    stream = tf.data.Dataset.counter(start=epoch).flat_map(numbers_of).enumerate(start=epoch * steps)
+    stream = shuffled_batches(len(samples), batch_size, seed, epoch)
     return stream.map(batch_of, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
 
 
@@ -254,11 +224,6 @@ def detection_batches(samples: DetectionSamples, batch_size: int = 8, *, most: i
 
     numbers = tf.data.Dataset.range(len(samples)).batch(batch_size)
     return numbers.map(batch_of, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
-
-
-def _seed(seed: int, number: tf.Tensor) -> tf.Tensor:
-    # int64: seeds go up to 2**32 - 1
-    return tf.stack([tf.constant(seed, tf.int64), tf.cast(number, tf.int64)])
 
 
 def _gatherer(samples: DetectionSamples, most: int | None) -> Callable[[tf.Tensor], Batch]:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tumorkeras.data.augment import augment_tracks, augment_volumes, random_shift
 from tumorkeras.data.rendering import renderer_of
 from tumorkeras.data.samples import Samples
+from tumorkeras.data.shuffle import seed_at, shuffled_batches
 from tumorkeras.data.stored import StoredRows, choose
 
 
@@ -43,21 +44,16 @@ def training_stream(
     >>> arrays.shape, labels.shape
     (TensorShape([8, 16, 24, 24, 1]), TensorShape([8]))
     """
-    steps = steps_per_epoch(samples, batch_size)
     values_of, labels = _lookup(samples), tf.constant(samples.labels)
     weights = None if sample_weights is None else tf.constant(sample_weights, tf.float32)
     draw = _drawer(samples, augment)
 
-    def indices_of(number: tf.Tensor) -> tf.data.Dataset:
-        order = tf.argsort(tf.random.stateless_uniform([len(samples)], _seed(seed, number)))
-        return tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
-
     def batch_of(step: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        arrays = draw(values_of(rows), _seed(seed, step))
+        arrays = draw(values_of(rows), seed_at(seed, step))
         batch = (arrays, tf.gather(labels, rows))
         return batch if weights is None else (*batch, tf.gather(weights, rows))
 
-    stream = tf.data.Dataset.counter(start=epoch).flat_map(indices_of).enumerate(start=epoch * steps)
+    stream = shuffled_batches(len(samples), batch_size, seed, epoch)
     return stream.map(batch_of, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
 
 
@@ -95,11 +91,6 @@ def _lookup(samples: Samples) -> Callable[[tf.Tensor], tf.Tensor]:
         return tf.ensure_shape(found, [None, *values.shape[1:]])
 
     return read
-
-
-def _seed(seed: int, number: tf.Tensor) -> tf.Tensor:
-    # int64: seeds go up to 2**32 - 1
-    return tf.stack([tf.constant(seed, tf.int64), tf.cast(number, tf.int64)])
 
 
 def _drawer(samples: Samples, augment: Collection[str]) -> Callable[[tf.Tensor, tf.Tensor | None], tf.Tensor]:

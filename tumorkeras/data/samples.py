@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tumorkeras.data.catalog import UNLABELLED
+from tumorkeras.data.parted import Parted
 from tumorkeras.data.parts import joined_groups, parts_of
 from tumorkeras.data.sources import SourceData, read_source
-from tumorkeras.data.splits import PARTS
 from tumorkeras.data.stored import choose
 from tumorkeras.data.tracks import read_csv
 from tumorkeras.errors import DataError
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Samples:
+class Samples(Parted):
     """A table of samples with their values, before they become batches.
 
     Parameters
@@ -40,14 +41,10 @@ class Samples:
         What loading cut, dropped or assumed.
     """
 
-    table: pd.DataFrame
     values: np.ndarray
     classes: tuple[str, ...]
     spec: DataSpec
     notes: tuple[str, ...] = field(default=())
-
-    def __len__(self) -> int:
-        return len(self.table)
 
     @property
     def are_tracks(self) -> bool:
@@ -64,28 +61,8 @@ class Samples:
         """Group of each sample, or None where the spec names no group."""
         return None if self.table["group"].isna().any() else self.table["group"].to_numpy()
 
-    def select(self, chosen: np.ndarray) -> Samples:
-        """The samples at the given indices or where a boolean mask is true."""
-        chosen = np.asarray(chosen)
-        rows = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
-        return replace(self, table=self.table.iloc[rows].reset_index(drop=True), values=choose(self.values, rows))
-
-    def part(self, name: str) -> Samples:
-        """The samples of one part: "train", "val" or "test".
-
-        Raises
-        ------
-        DataError
-            If the part has no sample.
-        """
-        chosen = (self.table["split"] == name).to_numpy()
-        if not chosen.any():
-            raise DataError("splits", [f"no sample is in the part {name!r}; there are {self.counts().to_dict()}"])
-        return self.select(chosen)
-
-    def counts(self) -> pd.Series:
-        """Number of samples of each part."""
-        return self.table["split"].value_counts().reindex(list(PARTS), fill_value=0)
+    def _at(self, rows: np.ndarray) -> dict[str, Any]:
+        return {"values": choose(self.values, rows)}
 
 
 def load_samples(spec: DataSpec) -> Samples:

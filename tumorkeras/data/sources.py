@@ -8,12 +8,13 @@ from functools import singledispatch
 import numpy as np
 import pandas as pd
 
+from tumorkeras.boxes import CORNERS
 from tumorkeras.data.catalog import Catalog, catalog_of, with_group, without_group
 from tumorkeras.data.images import Crop, decode_all, decode_regions
 from tumorkeras.data.parts import with_parts
 from tumorkeras.data.rendering import renderer_of
 from tumorkeras.data.stored import choose
-from tumorkeras.data.track_sources import groups_of, read_tracks
+from tumorkeras.data.track_sources import read_tracks, track_table
 from tumorkeras.data.tracks import crop_tracks, normalise_scale
 from tumorkeras.data.volumes import read_npz_volumes
 from tumorkeras.errors import DataError, shortened
@@ -28,7 +29,6 @@ from tumorkeras.spec import (
     TracksSource,
 )
 
-CORNERS = ["xmin", "ymin", "xmax", "ymax"]
 # What loading passes over with a note; any other fault of the files ends it.
 PASSED_OVER = ("not_a_file", "class_without_box")
 
@@ -99,10 +99,7 @@ def _draw(
 def _of_tracks(
     spec: DataSpec, tracks: dict[str, np.ndarray], ids: dict[str, np.ndarray], notes: list[str]
 ) -> SourceData:
-    table = pd.DataFrame(
-        [{"id": f"{name}/{k}", "class_name": name, "name": str(k)} for name in tracks for k in ids[name]]
-    )
-    table = table.assign(group=groups_of(table.pop("name"), table, spec))
+    table = track_table(ids, spec)
     values = np.concatenate(list(tracks.values())).astype("float32")
     if spec.rendering.normalise_scale:
         values = normalise_scale(values)

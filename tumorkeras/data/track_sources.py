@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import singledispatch
 
 import numpy as np
@@ -24,14 +25,18 @@ def tracks_of(spec: DataSpec) -> tuple[pd.DataFrame, list[np.ndarray]]:
         If a file is missing or broken, or names no group for a track.
     """
     tracks, names = read_tracks(spec.source, spec)
+    return track_table(names, spec), [track for group in tracks.values() for track in group]
+
+
+def track_table(names: Mapping[str, Iterable[int | str]], spec: DataSpec) -> pd.DataFrame:
+    """A row a track, by class and name: ``id`` ("musc/17"), ``class_name`` and ``group``."""
     table = pd.DataFrame(
-        [{"id": f"{kind}/{name}", "class_name": kind, "name": str(name)} for kind in tracks for name in names[kind]]
+        [{"id": f"{kind}/{name}", "class_name": kind, "name": str(name)} for kind in names for name in names[kind]]
     )
-    listed = [track for group in tracks.values() for track in group]
-    return table.assign(group=groups_of(table.pop("name"), table, spec)), listed
+    return table.assign(group=_groups_of(table.pop("name"), table, spec))
 
 
-def groups_of(names: pd.Series, table: pd.DataFrame, spec: DataSpec) -> np.ndarray:
+def _groups_of(names: pd.Series, table: pd.DataFrame, spec: DataSpec) -> np.ndarray:
     """The group of each track (class and name) of a table; None for all where the spec names no table of groups."""
     source = spec.source
     if not isinstance(source, TracksSource) or source.groups is None:

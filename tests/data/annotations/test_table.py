@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tumorkeras.boxes import CORNERS
 from tumorkeras.data.annotations.content import NUMBER, PLAIN_NUMBER, count, number
 from tumorkeras.data.annotations.names import Fault, ImageNames, ImagesByStem, clean_text, part_in, visible_files
-from tumorkeras.data.annotations.table import BOX, COLUMNS, has_box, is_empty, make_row, make_table
+from tumorkeras.data.annotations.table import COLUMNS, has_box, is_empty, make_row, make_table
 from tumorkeras.data.annotations.yolo import LINE
 from tumorkeras.data.text import read_bytes, read_text
 from tumorkeras.errors import DataError
@@ -19,7 +20,7 @@ from tumorkeras.errors import DataError
 def test_an_empty_table_has_its_columns_and_types():
     table = make_table([], [])
     assert list(table) == COLUMNS
-    assert (table[BOX].dtypes == np.float32).all()
+    assert (table[CORNERS].dtypes == np.float32).all()
     assert (table[["image", "class", "split", "source"]].dtypes == "object").all()
 
 

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tumorkeras.boxes import convert
+from tumorkeras.boxes import CORNERS, convert
 from tumorkeras.data.annotations.content import PLAIN_NUMBER, count, number, with_point
 from tumorkeras.data.annotations.csv_columns import Layout, find_layout
 from tumorkeras.data.annotations.names import Fault, ImageNames, clean_text, part_of
 from tumorkeras.data.annotations.sizes import image_sizes
 from tumorkeras.data.annotations.table import (
-    BOX,
     COLUMNS,
     COUNTS,
     ONE_CLASS,
@@ -97,7 +96,7 @@ def read_csv_boxes(
         table = _in_pixels(table, layout, path.name, images or path.parent, faults)
     else:
         _warn_of_shares(table, path)
-        table[BOX] = convert(table[BOX].to_numpy("float64"), layout.box_format, "xyxy")
+        table[CORNERS] = convert(table[CORNERS].to_numpy("float64"), layout.box_format, "xyxy")
     return completed(table, faults)
 
 
@@ -157,7 +156,7 @@ def _part(row: Sequence[str], layout: Layout, header: Sequence[str], part: str |
 
 
 def _warn_of_shares(table: pd.DataFrame, path: Path) -> None:
-    boxes = table.loc[has_box(table), BOX].to_numpy("float64")
+    boxes = table.loc[has_box(table), CORNERS].to_numpy("float64")
     if boxes.size and np.abs(boxes).max() <= 1:
         logger.warning("%s: no coordinate is above 1; if they are shares of the image, say format csv_relative", path)
 
@@ -172,7 +171,7 @@ def _in_pixels(table: pd.DataFrame, layout: Layout, where: str, folder: Path, fa
     ]
     table = table[~unknown].copy()
     of_rows = np.array([sizes.get(image, (1, 1)) for image in table["image"]]).reshape(-1, 2)
-    table[BOX] = convert(table[BOX].to_numpy("float64"), f"rel_{layout.box_format}", "xyxy", of_rows)
+    table[CORNERS] = convert(table[CORNERS].to_numpy("float64"), f"rel_{layout.box_format}", "xyxy", of_rows)
     return table
 
 

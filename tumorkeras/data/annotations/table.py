@@ -13,13 +13,12 @@ from typing import Any
 
 import pandas as pd
 
+from tumorkeras.boxes import CORNERS
 from tumorkeras.data.annotations.content import LARGEST_NUMBER
 from tumorkeras.data.annotations.names import Fault, clean_text, is_plain_name
-from tumorkeras.data.tracks import shortened
-from tumorkeras.errors import DataError
+from tumorkeras.errors import DataError, shortened
 
-BOX = ["xmin", "ymin", "xmax", "ymax"]
-COLUMNS = ["image", "class", *BOX, "split", "source"]
+COLUMNS = ["image", "class", *CORNERS, "split", "source"]
 SPLITS = ("train", "val", "test")
 ONE_CLASS = "object"  # of boxes where nothing tells their class
 COUNTS = ("width", "height", "difficult", "truncated", "iscrowd")  # whole numbers, where a form has them
@@ -70,7 +69,7 @@ def make_row(
     return {
         "image": image,
         "class": class_name,
-        **dict(zip(BOX, corners, strict=True)),
+        **dict(zip(CORNERS, corners, strict=True)),
         "split": split,
         "source": source,
         **others,
@@ -112,7 +111,7 @@ def completed(table: pd.DataFrame, faults: list[str]) -> pd.DataFrame:
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
     """The table with text as objects (missing: None), boxes as float32 and counts as whole numbers."""
-    types: dict[str, Any] = {column: "float32" for column in BOX}
+    types: dict[str, Any] = {column: "float32" for column in CORNERS}
     types |= {column: "Int64" for column in COUNTS if column in table}
     table = table.astype(types)
     for column in ("image", "class", "split", "source"):
@@ -166,7 +165,7 @@ def checked(table: pd.DataFrame) -> pd.DataFrame:
         raise DataError("table", [f"has no column {name!r}; it has {list(table.columns)}" for name in absent])
     faults = Faults()
     try:
-        large = table[BOX].astype("float64").abs() > LARGEST_NUMBER
+        large = table[CORNERS].astype("float64").abs() > LARGEST_NUMBER
         if large.any(axis=None):
             rows = table.index[large.any(axis=1)]
             raise DataError("table", shortened([f"row {k}: the box is not finite or beyond any image" for k in rows]))
@@ -197,7 +196,7 @@ def _row_faults(row: Row) -> list[str]:
             clean = False
         if not clean:
             faults.append(f"class {row['class']!r} is no plain text, or begins or ends with a space")
-    missing = [name for name in BOX if pd.isna(row[name])]
+    missing = [name for name in CORNERS if pd.isna(row[name])]
     if missing and len(missing) < 4:
         faults.append(f"the box lacks {', '.join(missing)}; give all four or none")
     if not missing and row["class"] is None:

@@ -13,10 +13,11 @@ from xml.etree.ElementTree import Element, ParseError
 
 import pandas as pd
 
+from tumorkeras.boxes import CORNERS
 from tumorkeras.data.annotations.content import count, number
 from tumorkeras.data.annotations.names import Fault, ImageNames, clean_text, part_above, visible_files
 from tumorkeras.data.annotations.part_lists import listed_parts
-from tumorkeras.data.annotations.table import BOX, SPLITS, Faults, Row, make_row, make_table
+from tumorkeras.data.annotations.table import SPLITS, Faults, Row, make_row, make_table
 from tumorkeras.data.text import read_bytes
 from tumorkeras.errors import DataError, MissingExtraError
 from tumorkeras.progress import progress_bar
@@ -134,5 +135,5 @@ def _box(item: Element, shift: int) -> list[float]:
     box = item.find("bndbox")
     if box is None:
         raise Fault("has no <bndbox>")
-    corners = [number(box.findtext(name) or "", name) for name in BOX]
+    corners = [number(box.findtext(name) or "", name) for name in CORNERS]
     return [corners[0] - shift, corners[1] - shift, *corners[2:]]

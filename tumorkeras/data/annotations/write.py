@@ -15,10 +15,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 
-from tumorkeras.data.annotations.table import BOX, COLUMNS, SPLITS, Row, has_box, rows_of
+from tumorkeras.boxes import CORNERS
+from tumorkeras.data.annotations.table import COLUMNS, SPLITS, Row, has_box, rows_of
 from tumorkeras.data.names import without_ending
-from tumorkeras.data.tracks import shortened
-from tumorkeras.errors import DataError
+from tumorkeras.errors import DataError, shortened
 from tumorkeras.files import write_whole
 
 HELD = {"voc": ("width", "height", "difficult", "truncated"), "coco": ("width", "height", "iscrowd")}
@@ -33,7 +33,7 @@ def write_csv(table: pd.DataFrame, path: Path) -> list[str]:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     for row in rows_of(table[columns]):
-        writer.writerow(["" if pd.isna(v) else _digits(v) if name in BOX else str(v) for name, v in row.items()])
+        writer.writerow(["" if pd.isna(v) else _digits(v) if name in CORNERS else str(v) for name, v in row.items()])
     write_whole(path, text.getvalue())
     unread = int((table["class"].str.lower() == "nan").sum())
     return [f"CSV holds no class of the name nan: {unread} rows lose theirs"] if unread else []
@@ -76,7 +76,7 @@ def _coco_content(table: pd.DataFrame, ids: dict[str, int]) -> tuple[dict[str, A
             }
             item |= _known(row, ("iscrowd",))
             if _boxed(row):
-                left, top, right, bottom = (_decimal(row[side]) for side in BOX)
+                left, top, right, bottom = (_decimal(row[side]) for side in CORNERS)
                 width, height = right - left, bottom - top
                 item |= {"bbox": [_plain(side) for side in (left, top, width, height)], "area": _plain(width * height)}
                 again = [float(left) + float(width), float(top) + float(height)]
@@ -108,7 +108,7 @@ def write_voc(table: pd.DataFrame, path: Path, *, inclusive: bool = False) -> li
     for file, (name, rows) in files.items():
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, _voc_text(name, rows, shift))
-    changed = sum(not _is_kept(value, shift) for value in table[BOX[:2]].to_numpy().ravel() if not np.isnan(value))
+    changed = sum(not _is_kept(value, shift) for value in table[CORNERS[:2]].to_numpy().ravel() if not np.isnan(value))
     return notes + ([f"{changed} sides of boxes are changed by rounding"] if changed else [])
 
 
@@ -150,8 +150,10 @@ def _voc_text(name: str, rows: list[Row], shift: int) -> str:
     for row in filter(_boxed, rows):
         item = ElementTree.SubElement(root, "object")
         _append(item, {"name": row["class"], **_known(row, ("truncated", "difficult"))})
-        corners = [_decimal(row[side]) + shift * (k < 2) for k, side in enumerate(BOX)]
-        _append(ElementTree.SubElement(item, "bndbox"), {side: _plain(v) for side, v in zip(BOX, corners, strict=True)})
+        corners = [_decimal(row[side]) + shift * (k < 2) for k, side in enumerate(CORNERS)]
+        _append(
+            ElementTree.SubElement(item, "bndbox"), {side: _plain(v) for side, v in zip(CORNERS, corners, strict=True)}
+        )
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode") + "\n"
 

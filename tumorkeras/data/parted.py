@@ -1,0 +1,49 @@
+"""A table of samples that lie in parts, whatever their values are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from tumorkeras.data.splits import PARTS
+from tumorkeras.errors import DataError
+
+
+@dataclass(frozen=True)
+class Parted:
+    """Samples with a row each in ``table``, whose column ``split`` names the part."""
+
+    table: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def select(self, chosen: np.ndarray) -> Self:
+        """The samples at the given indices or where a boolean mask is true."""
+        chosen = np.asarray(chosen)
+        rows = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
+        return replace(self, table=self.table.iloc[rows].reset_index(drop=True), **self._at(rows))
+
+    def _at(self, rows: np.ndarray) -> dict[str, Any]:
+        """The fields beside the table, of some rows."""
+        raise NotImplementedError
+
+    def part(self, name: str) -> Self:
+        """The samples of one part: "train", "val" or "test".
+
+        Raises
+        ------
+        DataError
+            If the part has no sample.
+        """
+        chosen = (self.table["split"] == name).to_numpy()
+        if not chosen.any():
+            raise DataError("splits", [f"no sample is in the part {name!r}; there are {self.counts().to_dict()}"])
+        return self.select(chosen)
+
+    def counts(self) -> pd.Series:
+        """Number of samples of each part."""
+        return self.table["split"].value_counts().reindex(list(PARTS), fill_value=0)
