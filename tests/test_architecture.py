@@ -31,6 +31,7 @@ TIERS = [
         "spec_sources",
         "spec_steps",
         "spec_types",
+        "anchors",
         "boxes",
     },
     {"data", "layers", "metrics"},

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from tumorkeras.auditing.anchors import DEFAULT_ANCHORS, Anchors, propose_anchors, recall
+from tumorkeras.anchors import DEFAULT_ANCHORS, Anchors, propose_anchors, recall
 from tumorkeras.auditing.fingerprint import boxes_on_canvas, fingerprint, usable_boxes
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tumorkeras.auditing.anchors import (
+from tumorkeras.anchors import (
     DEFAULT_ANCHORS,
     Anchors,
     best_iou,
