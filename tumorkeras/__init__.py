@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tumorkeras.data.annotations import read_annotations as read_annotations
     from tumorkeras.data.annotations import write_annotations as write_annotations
     from tumorkeras.data.mimic import mimic_motility as mimic_motility
+    from tumorkeras.data.phantoms import simulate_ultrasound as simulate_ultrasound
     from tumorkeras.data.readers import read as read
     from tumorkeras.data.samples import load_samples as load_samples
     from tumorkeras.data.simulate import simulate_motility as simulate_motility
@@ -63,6 +64,7 @@ _HOMES = {
     "run": "workflow",
     "score": "scoring.local",
     "simulate_motility": "data.simulate",
+    "simulate_ultrasound": "data.phantoms",
     "train": "training.from_spec",
     "verify_export": "serving.verify",
     "write_annotations": "data.annotations",

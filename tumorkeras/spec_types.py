@@ -16,6 +16,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 MotionKind = Literal["random_walk", "levy_flight", "fractional_brownian"]
+LesionKind = Literal["benign", "malignant"]
 Part = Literal["train", "val", "test"]
 Task = Literal["autoencode", "classify"]
 Augmentation = Literal["flip", "rotate", "shift", "crop", "intensity", "speckle"]
