@@ -1,6 +1,9 @@
 """How good a result is, with its interval: NumPy and pandas in, pandas out."""
 
 from tumorkeras.metrics.classification import classification_metrics, confusion_matrix
+from tumorkeras.metrics.detection import compare_detections, detection_metrics
+from tumorkeras.metrics.detection_ap import AveragePrecision, average_precision
+from tumorkeras.metrics.detection_curves import Threshold, froc_points, precision_recall_points, tune_threshold
 from tumorkeras.metrics.intervals import (
     BootstrapResult,
     Interval,
@@ -9,17 +12,27 @@ from tumorkeras.metrics.intervals import (
     corrected_resampled_t,
     mean_interval,
 )
+from tumorkeras.metrics.paired import paired_bootstrap
 from tumorkeras.metrics.ranking import roc_points, weighted_auc
 
 __all__ = [
+    "AveragePrecision",
     "BootstrapResult",
     "Interval",
     "PairedTest",
+    "Threshold",
+    "average_precision",
     "bootstrap",
     "classification_metrics",
+    "compare_detections",
     "confusion_matrix",
     "corrected_resampled_t",
+    "detection_metrics",
+    "froc_points",
     "mean_interval",
+    "paired_bootstrap",
+    "precision_recall_points",
     "roc_points",
+    "tune_threshold",
     "weighted_auc",
 ]

@@ -51,7 +51,7 @@ class BootstrapResult(NamedTuple):
 
 
 class PairedTest(NamedTuple):
-    """The mean difference of two methods over folds, its interval, t statistic and two-sided p-value.
+    """The difference of two methods, its interval, statistic and two-sided p-value; `n` folds or units are behind it.
 
     Examples
     --------
@@ -119,6 +119,23 @@ def bootstrap(
     >>> float(result.value[0]), bool(result.low[0] < 5 < result.high[0])
     (5.0, True)
     """
+    value, draws, units = resample(statistic, n, groups, confidence, resamples, seed)
+    undefined = np.isnan(draws).sum(axis=0)
+    low, high = percentiles(draws, confidence, usable=~np.isnan(value) & (units > 1))
+    return BootstrapResult(value, low, high, undefined, units)
+
+
+def resample(
+    statistic: Statistic, n: int, groups: ArrayLike | None, confidence: float, resamples: int, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    """Figures on all samples (m,), on each resample (resamples, m), and the number of units; see :func:`bootstrap`.
+
+    Examples
+    --------
+    >>> value, draws, units = resample(lambda weights: weights.sum(axis=1), 4, None, 0.95, 3, seed=0)
+    >>> value.tolist(), draws.ravel().tolist(), units
+    ([4.0], [4.0, 4.0, 4.0], 4)
+    """
     codes, faults = check_groups(groups, n)
     faults = check_settings(confidence=confidence, resamples=resamples) + faults
     if n < 1:
@@ -130,9 +147,7 @@ def bootstrap(
     draws = np.concatenate(
         [_columns(statistic(weights)) for weights in _resampled_weights(codes, units, n, resamples, seed)]
     )
-    undefined = np.isnan(draws).sum(axis=0)
-    low, high = _percentiles(draws, confidence, usable=~np.isnan(value) & (units > 1))
-    return BootstrapResult(value, low, high, undefined, units)
+    return value, draws, units
 
 
 def _columns(figures: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -153,9 +168,18 @@ def _resampled_weights(
         yield (counts if codes is None else counts[:, codes]).astype(np.float64)
 
 
-def _percentiles(
+def percentiles(
     draws: NDArray[np.float64], confidence: float, usable: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ends of the percentile intervals of figures (resamples, m), NaN left out; NaN where one is not usable.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> low, high = percentiles(np.arange(101.0)[:, None], 0.9, np.array([True]))
+    >>> low.round(6).tolist(), high.round(6).tolist()
+    ([5.0], [95.0])
+    """
     ends = np.full((2, draws.shape[1]), np.nan)
     tail = (1 - confidence) / 2
     for column in np.flatnonzero(usable):
