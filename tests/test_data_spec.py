@@ -109,7 +109,7 @@ def test_the_steps_are_shown_with_their_defaults(variants):
 def test_every_source_is_shown(variants):
     kinds = TypeAdapter(Source).json_schema()["discriminator"]["mapping"]
     assert {spec.source.kind for spec in variants} == set(kinds)
-    assert len(variants) == 10
+    assert len(variants) == 11
 
 
 def sections_in(value: Any) -> list[Section]:

@@ -96,6 +96,11 @@ SPECS = {
         "clinical": {"path": "cohort.csv", "id_column": "pid"},
         "description": "Größe: 3 µm",
     },
+    "phantoms": {
+        "name": "scans",
+        "source": {"kind": "phantoms", "lesions": ["malignant"], "most": 2, "calipers": True},
+        "input": {"shape": [64, 48, 3]},
+    },
     "images": {
         **SIMULATION,
         "source": FOLDER,
@@ -252,6 +257,7 @@ def test_tasks_are_those_that_the_source_has_answers_for():
     image = {"name": "lesions", "input": {"shape": [64, 64, 1]}}
     assert DataSpec.from_dict({**image, "source": {"kind": "detection", **boxes}}).tasks == ["autoencode"]
     assert DataSpec.from_dict({**image, "source": {"kind": "regions", **boxes}}).tasks == ["autoencode", "classify"]
+    assert DataSpec.from_dict({**image, "source": {"kind": "phantoms"}}).tasks == ["autoencode"]
     assert DataSpec.from_dict({**image, "source": FOLDER}).tasks == ["autoencode", "classify"]
     assert DataSpec.from_dict({**image, "source": {**FOLDER, "levels": "none"}}).tasks == ["autoencode"]
     table = {"path": "images.csv", "class_column": "class"}

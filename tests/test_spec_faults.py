@@ -23,6 +23,7 @@ TRACKS = {"kind": "tracks", "pairs": PAIRS}
 NPZ = {"kind": "npz", "path": "volumes.npz"}
 FOLDER = {"kind": "image_folder", "path": "images"}
 DETECTION = {"kind": "detection", "path": "images", "annotations": "boxes.csv"}
+PHANTOMS = {"kind": "phantoms"}
 
 
 def changed(**changes: Any) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def faults_of(values: Any) -> list[str]:
 
 MOTIONS = "random_walk, levy_flight, fractional_brownian"
 ACTIVATIONS = "relu, elu, tanh, sigmoid, linear, gelu, silu, leaky_relu, maxout"
-KINDS = "detection, image_folder, npz, regions, simulation, tracks"
+KINDS = "detection, image_folder, npz, phantoms, regions, simulation, tracks"
 TRAINING_FIELDS = "epochs, batch_size, learning_rate, patience, augment, class_weights, seed"
 SPEC_FIELDS = (
     "name, description, tasks, source, input, classes, splits, rendering, preprocessing, autoencoder, "
@@ -192,6 +193,34 @@ WRONG = [
     (
         {"source": DETECTION, "input__shape": [16, 16, 1], "tasks": ["autoencode", "classify"]},
         "tasks: detection has no class an image to classify; source.kind regions has one a box",
+    ),
+    (
+        {"source": PHANTOMS},
+        "input.shape: [8, 16, 16, 1] is not 3 axes, as phantoms gives: height, width, channels",
+    ),
+    (
+        {"source": PHANTOMS, "input__shape": [31, 64, 1]},
+        "input.shape: [31, 64, 1] is too small for lesions; height and width are 32 or more",
+    ),
+    (
+        {"source": PHANTOMS, "input__shape": [64, 64, 2]},
+        "input.shape[2]: 2 is not 1 (grey) or 3 (the same in red, green and blue)",
+    ),
+    (
+        {"source": PHANTOMS, "input__shape": [64, 64, 1], "tasks": ["classify"]},
+        "tasks: phantoms has no class an image to classify; source.kind regions has one a box",
+    ),
+    (
+        {"source": PHANTOMS, "input__shape": [64, 64, 1], "classes": ["benign"]},
+        "classes: benign are not the classes of the source: benign, malignant",
+    ),
+    (
+        {"source": PHANTOMS, "input__shape": [64, 64, 1], "splits__group": "patient"},
+        "splits.group: phantoms has no table with columns",
+    ),
+    (
+        {"source": PHANTOMS, "input__shape": [64, 64, 1], "splits__given": {"train": "train"}},
+        "splits.given: phantoms has no parts of its own",
     ),
     (
         {"splits__duplicates": "together"},

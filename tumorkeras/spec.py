@@ -29,10 +29,13 @@ from tumorkeras.spec_sections import (
     Training,
 )
 from tumorkeras.spec_sources import (
+    BOXED,
+    UNCLASSED,
     DetectionSource,
     ImageFolderSource,
     ImageTable,
     NpzSource,
+    PhantomsSource,
     RegionsSource,
     SimulationSource,
     Source,
@@ -44,6 +47,9 @@ from tumorkeras.spec_steps import (
 from tumorkeras.spec_types import Activation, DataPath, Distinct, Method, MotionKind, Part, Task
 
 __all__ = [
+    "BOXED",
+    "SMALLEST_PHANTOM",
+    "UNCLASSED",
     "Activation",
     "DataPath",
     "DataSpec",
@@ -55,6 +61,7 @@ __all__ = [
     "MotionKind",
     "NpzSource",
     "Part",
+    "PhantomsSource",
     "RegionsSource",
     "Section",
     "SimulationSource",
@@ -64,6 +71,7 @@ __all__ = [
 
 # For sections that are wrong, so that the others can be held against each other.
 STAND_IN: dict[str, Any] = {"name": "x", "source": {"kind": "simulation"}, "input": {"shape": [1, 1, 1]}}
+SMALLEST_PHANTOM = 32  # pixels a side: below it lesions are dots
 VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)\}|(?P<plain>\w+))")
 
 
@@ -74,7 +82,7 @@ class DataSpec(Section):
     ----------
     name : str
         Used for the model folders and the exports: letters, digits, ``_``, ``-`` and ``.``.
-    source : SimulationSource, TracksSource, NpzSource, ImageFolderSource, DetectionSource or RegionsSource
+    source : one of the classes of :mod:`tumorkeras.spec_sources`
         Where the samples come from; told apart by ``kind``.
     input : Input
         Shape and spacing of what the models read.
@@ -168,7 +176,7 @@ class DataSpec(Section):
         image, volume = "height, width, channels", "depth, height, width, channels"
         if isinstance(source, ImageFolderSource):
             return  # images or volumes, as the files are
-        axes = image if isinstance(source, DetectionSource) else volume
+        axes = image if isinstance(source, BOXED) else volume
         if len(shape) != len(axes.split()):
             yield f"input.shape: {shape} is not {len(axes.split())} axes, as {source.kind} gives: {axes}"
         elif isinstance(source, SimulationSource | TracksSource):
@@ -176,11 +184,18 @@ class DataSpec(Section):
                 yield f"input.shape[0]: {shape[0]} is not source.frames, which is {source.frames}"
             if shape[3] != 1:
                 yield f"input.shape[3]: {shape[3]} is not 1, the channels of a rendered track"
+        elif isinstance(source, PhantomsSource):
+            if min(shape[:2]) < SMALLEST_PHANTOM:
+                yield f"input.shape: {shape} is too small for lesions; height and width are {SMALLEST_PHANTOM} or more"
+            if shape[2] not in (1, 3):
+                yield f"input.shape[2]: {shape[2]} is not 1 (grey) or 3 (the same in red, green and blue)"
 
     def _class_faults(self) -> Iterator[str]:
         known: list[str] | None = None
         if isinstance(self.source, SimulationSource):
             known = list(self.source.motions)
+        elif isinstance(self.source, PhantomsSource):
+            known = list(self.source.lesions)
         elif isinstance(self.source, TracksSource) and self.source.pairs:
             known = list(self.source.pairs)
         classes = self.classes or known
@@ -190,18 +205,19 @@ class DataSpec(Section):
             return
         if classes and len(classes) < 2:
             yield f"tasks: classify needs at least 2 classes, found {classes[0]} alone"
-        if self.source.kind == "detection":
-            yield "tasks: detection has no class an image to classify; source.kind regions has one a box"
+        if self.source.kind in UNCLASSED:
+            yield f"tasks: {self.source.kind} has no class an image to classify; source.kind regions has one a box"
 
     def _split_faults(self) -> Iterator[str]:
         kind, splits = self.source.kind, self.splits
-        if kind not in ("simulation", "tracks"):
+        if kind not in ("simulation", "tracks", "phantoms"):
             return
         if splits.given is not None:
             yield f"splits.given: {kind} has no parts of its own"
         if splits.group is not None:
-            yield f"splits.group: {kind} has no table with columns; groups of tracks go into source.groups"
-        if splits.duplicates == "together":
+            hint = "; groups of tracks go into source.groups" if kind != "phantoms" else ""
+            yield f"splits.group: {kind} has no table with columns{hint}"
+        if splits.duplicates == "together" and kind != "phantoms":
             yield f"splits.duplicates: {kind} has no images that could be alike; leave it apart"
 
     def _augment_faults(self) -> Iterator[str]:
@@ -313,7 +329,7 @@ def _is_without_class(source: Any) -> bool:
         return False
     table = source.get("table")
     in_table = isinstance(table, dict) and table.get("class_column") is not None
-    return source.get("kind") == "detection" or (source.get("levels") == "none" and not in_table)
+    return source.get("kind") in UNCLASSED or (source.get("levels") == "none" and not in_table)
 
 
 def _dump(values: dict[str, Any]) -> str:

@@ -12,6 +12,8 @@ from tumorkeras.spec_types import (
     AtLeastTwo,
     DataPath,
     Distinct,
+    Fraction,
+    LesionKind,
     MotionKind,
     NonNegativeFloat,
     NumbersOnly,
@@ -190,7 +192,35 @@ class RegionsSource(DetectionSource):
     """What is added around a box on each side, as a share of its longer side."""
 
 
+class PhantomsSource(Section):
+    """Ultrasound with lesions in the size of input.shape, simulated by :func:`tumorkeras.simulate_ultrasound`."""
+
+    kind: Literal["phantoms"] = "phantoms"
+    """Tells this source from the others."""
+    samples: PositiveInt = 300
+    """Images; the first ones stay the same when there are more."""
+    lesions: Annotated[list[LesionKind], Field(min_length=1), Distinct] = ["benign", "malignant"]
+    """The kinds of lesions, each a class and equally frequent."""
+    most: Annotated[int, Field(ge=1, le=20), NumbersOnly] = 3
+    """Most lesions in an image; most images have one."""
+    without: Fraction = 0.2
+    """Share of the images without a lesion."""
+    depth_mm: Annotated[float, Field(ge=10, le=200), NumbersOnly] = 40.0
+    """Depth that the height of the image shows, in millimetres."""
+    frequency_mhz: Annotated[float, Field(ge=1, le=40), NumbersOnly] = 10.0
+    """Of the pulse: the higher, the finer the speckle, and the stronger the shadows."""
+    blur_mm: Annotated[float, Field(ge=0, le=5), NumbersOnly] = 0.3
+    """Standard deviation of the lesions' border, in millimetres: the larger, the harder to see."""
+    calipers: bool = False
+    """Burn a cross into the image at each end of each lesion, as sonographers do."""
+    seed: Seed = 0
+    """Seed of the simulation."""
+
+
 Source = Annotated[
-    SimulationSource | TracksSource | NpzSource | ImageFolderSource | DetectionSource | RegionsSource,
+    SimulationSource | TracksSource | NpzSource | ImageFolderSource | DetectionSource | RegionsSource | PhantomsSource,
     Field(discriminator="kind"),
 ]
+
+BOXED = (DetectionSource, PhantomsSource)  # sources with a box around every object
+UNCLASSED = ("detection", "phantoms")  # kinds of them whose images have objects of a class, and none of their own

@@ -14,6 +14,7 @@ from tumorkeras.data.box_tables import NO_OBJECTS, contents, read_boxes, with_co
 from tumorkeras.data.image_files import PASSED_OVER, CatalogFault, find_samples
 from tumorkeras.data.image_tables import join_table
 from tumorkeras.data.patients import PATIENT, patient_numbers
+from tumorkeras.data.phantoms.listing import list_phantoms
 from tumorkeras.data.readers import Reading, read
 from tumorkeras.data.track_sources import tracks_of
 from tumorkeras.data.volumes import read_npz_volumes
@@ -24,6 +25,7 @@ from tumorkeras.spec import (
     ImageFolderSource,
     ImageTable,
     NpzSource,
+    PhantomsSource,
     Section,
     SimulationSource,
     TracksSource,
@@ -276,6 +278,13 @@ def _(source: DetectionSource, spec: DataSpec) -> Catalog:
     classes = tuple(spec.classes or sorted(boxes["class"].dropna().unique()))
     faults += _unknown_classes(boxes["class"], boxes["image"], list(classes))
     return Catalog(_ordered(table), boxes, classes, "images", tuple(faults), spec, _of(table))
+
+
+@_list.register
+def _(source: PhantomsSource, spec: DataSpec) -> Catalog:
+    table, boxes, reader = list_phantoms(source, (spec.input.shape[0], spec.input.shape[1]))
+    table["class_name"] = contents(table, boxes)
+    return Catalog(_ordered(table), boxes, tuple(spec.classes or source.lesions), "images", (), spec, reader)
 
 
 # ------------------------------------------------------------------------------------------------- volumes and tracks

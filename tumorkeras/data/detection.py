@@ -22,7 +22,7 @@ from tumorkeras.data.readers import Reading
 from tumorkeras.data.shuffle import seed_at, shuffled_batches
 from tumorkeras.data.sources import labelled
 from tumorkeras.errors import DataError
-from tumorkeras.spec import DataSpec, DetectionSource
+from tumorkeras.spec import BOXED, DataSpec
 
 logger = logging.getLogger(__name__)
 
@@ -99,15 +99,15 @@ def load_detection(spec: DataSpec) -> DetectionSamples:
     Parameters
     ----------
     spec : DataSpec
-        With a source of the kind ``detection`` or ``regions``.
+        With a source of the kind ``detection``, ``regions`` or ``phantoms``.
 
     Raises
     ------
     DataError
         If the source has no boxes, files are missing or cannot be read, or a class is not among the spec's.
     """
-    if not isinstance(spec.source, DetectionSource):
-        raise DataError("source.kind", [f"{spec.source.kind} has no boxes; expected detection"])
+    if not isinstance(spec.source, BOXED):
+        raise DataError("source.kind", [f"{spec.source.kind} has no boxes; expected detection, regions or phantoms"])
     catalog, notes = labelled(catalog_of(spec))
     catalog = with_parts(catalog)
     images, sizes = _decoded(catalog, tuple(spec.input.shape))

@@ -17,7 +17,7 @@ from tumorkeras.data.sources import SourceData, read_source
 from tumorkeras.data.stored import choose
 from tumorkeras.data.tracks import read_csv
 from tumorkeras.errors import DataError
-from tumorkeras.spec import DataSpec
+from tumorkeras.spec import UNCLASSED, DataSpec
 
 logger = logging.getLogger(__name__)
 
@@ -86,8 +86,8 @@ def load_samples(spec: DataSpec) -> Samples:
     """
     _check_clinical(spec)
     source = read_source(spec)
-    # The classes of a detection spec are those of its boxes; an image has what is in it.
-    own = spec.source.kind == "detection" or source.classes == [UNLABELLED]
+    # Where images have boxes and no class, the spec's classes are those of the boxes; an image has what is in it.
+    own = spec.source.kind in UNCLASSED or source.classes == [UNLABELLED]
     classes = tuple(source.classes if own else spec.classes or source.classes)
     if len(classes) < 2 and "classify" in spec.tasks:
         raise DataError("tasks", [f"classify needs at least 2 classes, the data have {classes[0]!r} alone"])

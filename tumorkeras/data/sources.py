@@ -23,6 +23,7 @@ from tumorkeras.spec import (
     DetectionSource,
     ImageFolderSource,
     NpzSource,
+    PhantomsSource,
     RegionsSource,
     Section,
     SimulationSource,
@@ -144,8 +145,9 @@ def _(source: ImageFolderSource, spec: DataSpec) -> SourceData:
     return SourceData(_bare(catalog.table), values, list(catalog.classes), notes)
 
 
-@_read.register
-def _(source: DetectionSource, spec: DataSpec) -> SourceData:
+@_read.register(DetectionSource)
+@_read.register(PhantomsSource)
+def _(source: DetectionSource | PhantomsSource, spec: DataSpec) -> SourceData:
     catalog, notes = labelled(catalog_of(spec))
     catalog = with_parts(catalog)
     values = decode_all(catalog, tuple(spec.input.shape))

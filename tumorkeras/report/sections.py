@@ -87,6 +87,7 @@ def _origin_of_samples(content: Content) -> str:
         "image_folder": "images" if len(spec.input.shape) == 3 else "volumes",
         "detection": "images with boxes",
         "regions": "marked regions of images",
+        "phantoms": "simulated ultrasound images with lesions",
     }
     groups = samples.groups
     kept = "" if groups is None else f" They come from {len(np.unique(groups))} groups; none is in two parts."

@@ -17,9 +17,9 @@ from tumorkeras.data.phantoms.physics import Scanner
 from tumorkeras.data.phantoms.tissue import breast
 from tumorkeras.data.simulate import is_finite, is_integer
 from tumorkeras.errors import DataError
+from tumorkeras.spec import SMALLEST_PHANTOM
 from tumorkeras.spec_types import LesionKind
 
-SMALLEST = 32  # pixels a side: below it lesions are dots
 MOST = 20  # lesions: more find no room
 LIMITS = {"without": (0, 1), "depth_mm": (10, 200), "frequency_mhz": (1, 40), "blur_mm": (0, 5)}
 
@@ -231,12 +231,14 @@ def _faults(**given: Any) -> list[str]:
     """What is outside its range among the arguments."""
     size, classes, seed = given["size"], given["classes"], given["seed"]
     sides = (
-        isinstance(size, Sequence) and len(size) == 2 and all(is_integer(side) and side >= SMALLEST for side in size)
+        isinstance(size, Sequence)
+        and len(size) == 2
+        and all(is_integer(side) and side >= SMALLEST_PHANTOM for side in size)
     )
     known = 0 < len(classes) == len(set(classes)) and set(classes) <= set(KINDS)
     rules = {
         "n": (is_integer(given["n"]) and given["n"] >= 0, "an integer from 0"),
-        "size": (sides, f"two integers from {SMALLEST}, height and width"),
+        "size": (sides, f"two integers from {SMALLEST_PHANTOM}, height and width"),
         "classes": (known, f"different ones of {', '.join(KINDS)}"),
         "most": (is_integer(given["most"]) and 1 <= given["most"] <= MOST, f"an integer from 1 to {MOST}"),
         "calipers": (isinstance(given["calipers"], bool), "True or False"),

@@ -37,14 +37,16 @@ class Layer(NamedTuple):
 
 LAYERS = (
     Layer((0.03, 0.05), (4.0, 8.0), 1.0, (0.6, 8.0), (2.0, 5.0)),  # skin
-    Layer((0.17, 0.33), (-10.0, -5.0), 2.0, (2.4, 6.0), (0.6, 3.0)),  # subcutaneous fat, septa between its lobules
-    Layer((0.50, 0.72), (-1.0, 3.0), 4.5, (1.3, 6.0), (0.4, 2.0)),  # fibroglandular tissue
-    Layer((0.76, 0.95), (-9.0, -5.0), 3.0, (0.9, 9.0), (0.3, 1.8)),  # pectoral muscle, striated
-    Layer((2.0, 2.0), (-17.0, -10.0), 3.0, (2.4, 9.0), (0.3, 2.0)),  # chest wall
+    Layer((0.15, 0.38), (-10.0, -4.0), 3.0, (2.4, 6.0), (1.0, 4.0)),  # subcutaneous fat, septa between its lobules
+    Layer((0.45, 0.75), (-1.0, 3.0), 6.0, (1.4, 5.0), (0.5, 3.0)),  # fibroglandular tissue
+    Layer((0.72, 0.98), (-9.0, -4.0), 4.0, (1.0, 9.0), (0.5, 3.0)),  # pectoral muscle, striated
+    Layer((2.0, 2.0), (-16.0, -8.0), 4.0, (2.4, 9.0), (0.5, 3.0)),  # chest wall
 )
 BORDER_MM = 0.25  # over which one layer becomes the next
 WAVE_MM = 9.0  # length of the waves of a border
-ATTENUATION = (0.42, 0.58)  # dB/cm/MHz, of all healthy tissue of an image
+ATTENUATION = (0.42, 0.58)  # dB/cm/MHz, mean of the healthy tissue of an image
+UNEVEN = 0.1  # its standard deviation from place to place
+UNEVEN_MM = 10.0
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,11 @@ def breast(rng: np.random.Generator, shape: tuple[int, int], scanner: Scanner) -
         rows = np.flatnonzero(share.max(axis=1) > 0)
         if rows.size:
             own = slice(rows[0], rows[-1] + 1)
-            layer_level, lines = _texture(rng, layer, (len(rows), shape[1]), scanner)
+            layer_level, lines = _texture(rng, layer, (own.stop - own.start, shape[1]), scanner)
             level[own] += share[own] * layer_level
             mirrors[own] += share[own] * lines
-    attenuation = np.full(shape, rng.uniform(*ATTENUATION), "float32")
+    uneven = smooth_noise(rng, shape, (UNEVEN_MM / scanner.pixel_mm, UNEVEN_MM / scanner.pixel_mm))
+    attenuation = np.asarray(np.maximum(rng.uniform(*ATTENUATION) + UNEVEN * uneven, 0.05), "float32")
     return Tissue(level, attenuation, mirrors)
 
 
@@ -79,7 +82,7 @@ def _shares(rng: np.random.Generator, shape: tuple[int, int], scanner: Scanner) 
     shares = []
     for number, layer in enumerate(LAYERS):
         wave = wavy_line(rng, shape[1], WAVE_MM / scanner.pixel_mm, whole * (0.004 if number == 0 else 0.022))
-        tilt = rng.normal(0, 0 if number == 0 else 0.05) * np.linspace(-0.5, 0.5, shape[1])[None]
+        tilt = rng.normal(0, 0 if number == 0 else 0.08) * np.linspace(-0.5, 0.5, shape[1])[None]
         bottom = whole * (rng.uniform(*layer.bottom) + tilt) + wave
         below = np.clip(0.5 + (depth - bottom) / (2 * BORDER_MM), 0, 1).astype("float32")
         below = np.minimum(below, above)  # no layer comes up through the one above it
