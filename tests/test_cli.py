@@ -8,14 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from command_line import run_command
 
-from tumorkeras import DataSpec, cli, compare, simulate_motility
+from tumorkeras import DataSpec, cli, compare, simulate_motility, simulate_ultrasound
 from tumorkeras.comparison import methods
+from tumorkeras.data.detection import load_detection
 from tumorkeras.errors import DataError, MissingExtraError
 
 ROOT = Path(__file__).parents[1]
@@ -154,6 +156,44 @@ def test_without_json_the_result_is_on_standard_output(tmp_path):
     outcome = run_command("simulate", "random_walk", "--n", 2, "--frames", 3, "--output", tmp_path)
     assert outcome.out == f"{tmp_path / 'random_walk_X.csv'}, {tmp_path / 'random_walk_Y.csv'}: 2 tracks\n"
     assert outcome.err == ""
+
+
+def test_simulated_ultrasound_is_a_folder_that_init_understands(tmp_path):
+    folder, options = tmp_path / "scans", ["--n", 20, "--size", 48, 64, "--seed", 3]
+    outcome = run_command("simulate", "ultrasound", *options, "--output", folder, "--json")
+    assert outcome.status == 0, outcome.err
+    assert json.loads(outcome.out)["files"] == [str(folder / "images"), str(folder / "annotations.csv")]
+    outcome = run_command("init", folder, "--output", tmp_path / "spec.yaml")
+    assert outcome.status == 0, outcome.err
+    samples = load_detection(DataSpec.from_yaml(tmp_path / "spec.yaml"))
+    scans = simulate_ultrasound(20, (48, 64), seed=3)
+    assert (len(samples), samples.classes) == (20, ("benign", "malignant"))
+    for k in range(20):
+        count = int((scans.classes[k] >= 0).sum())
+        placed = samples.placement(k)
+        np.testing.assert_allclose(placed.invert(samples.boxes_of(k)[0]), scans.boxes[k, :count], atol=1e-3)
+        assert samples.boxes_of(k)[1].tolist() == scans.classes[k, :count].tolist()
+
+
+def test_simulated_ultrasound_has_the_options_of_the_function(tmp_path):
+    options = ["--most", 1, "--without", 0, "--calipers", "--n", 2, "--size", 40, 40]
+    outcome = run_command("simulate", "ultrasound", *options, "--output", tmp_path)
+    assert outcome.out == f"{tmp_path / 'images'}, {tmp_path / 'annotations.csv'}: 2 images\n"
+    expected = simulate_ultrasound(2, (40, 40), most=1, without=0, calipers=True)
+    for k, image in enumerate(expected.images):
+        path = tmp_path / "images" / f"phantom_0000{k}.png"
+        np.testing.assert_array_equal(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), image)
+    again = run_command("simulate", "ultrasound", *options, "--output", tmp_path)
+    assert again.status == 1
+    assert "annotations.csv is there already; remove it, or choose another folder" in again.err
+
+
+@pytest.mark.parametrize("n", [0, -1])
+def test_no_simulated_ultrasound_is_a_fault(tmp_path, n):
+    outcome = run_command("simulate", "ultrasound", "--n", n, "--output", tmp_path / "scans")
+    assert (outcome.status, outcome.out) == (1, "")
+    assert f"n: found {n}, expected an integer from" in outcome.err
+    assert not (tmp_path / "scans").exists()
 
 
 def test_schema_is_that_of_the_spec():

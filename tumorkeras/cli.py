@@ -204,18 +204,34 @@ def score(
 @app.command()
 def simulate(
     kind: Annotated[
-        MotionKind, typer.Argument(metavar="KIND", help="random_walk, levy_flight or fractional_brownian.")
+        Literal[MotionKind, "ultrasound"],
+        typer.Argument(metavar="KIND", help="random_walk, levy_flight, fractional_brownian or ultrasound."),
     ],
-    output: Annotated[Path, typer.Option(help="Folder for KIND_X.csv and KIND_Y.csv.")] = Path("."),
-    n: Annotated[int, typer.Option(help="Number of tracks.")] = 300,
+    output: Annotated[
+        Path, typer.Option(help="Folder for KIND_X.csv and KIND_Y.csv, or for images and annotations.csv.")
+    ] = Path("."),
+    n: Annotated[int, typer.Option(help="Number of tracks or images.")] = 300,
     frames: Annotated[int, typer.Option(help="Positions of a track.")] = 101,
     hurst: Annotated[float, typer.Option(help="Hurst exponent of fractional_brownian, between 0 and 1.")] = 0.7,
     alpha: Annotated[float, typer.Option(help="Exponent of the steps of levy_flight, above 1 and up to 2.")] = 1.5,
     mean_step: Annotated[float, typer.Option(help="Mean step from one frame to the next.")] = 5.0,
+    size: Annotated[tuple[int, int], typer.Option(help="Height and width of ultrasound images.")] = (192, 192),
+    most: Annotated[int, typer.Option(help="Most lesions in an image.")] = 3,
+    without: Annotated[float, typer.Option(help="Share of images without a lesion, 0 to 1.")] = 0.2,
+    calipers: Annotated[bool, typer.Option("--calipers", help="Burn crosses at the lesions into the images.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Write simulated tracks as a pair of matrices, one row per cell; a file that is there is kept."""
+    """Write simulated tracks as a pair of matrices, one row per cell, or ultrasound images with a table of boxes.
+
+    A file that is there is kept.
+    """
+    if kind == "ultrasound":
+        from tumorkeras.data.phantoms.files import write_ultrasound
+
+        images, table = write_ultrasound(output, n, size=size, most=most, without=without, calipers=calipers, seed=seed)
+        _say(f"{images}, {table}: {n} images", as_json, {"files": [str(images), str(table)]})
+        return
     import pandas as pd
 
     from tumorkeras.data.simulate import simulate_motility

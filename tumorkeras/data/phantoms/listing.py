@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tumorkeras.boxes import CORNERS
-from tumorkeras.data.phantoms.simulate import Series
+from tumorkeras.data.phantoms.simulate import Series, name_of
 from tumorkeras.data.readers import Reading
 from tumorkeras.spec import PhantomsSource
 
@@ -42,7 +42,7 @@ def list_phantoms(
     (['phantom_00000', 'phantom_00001'], True, (64, 80, 1))
     """
     series = series_of(source, size)
-    names = [f"phantom_{number:05}" for number in range(source.samples)]
+    names = [name_of(number) for number in range(source.samples)]
     table = pd.DataFrame({"id": names, "path": "", "labelled": True})
     for column in ("class_name", "group", "given_split"):
         table[column] = pd.Series([None] * len(table), dtype=object)

@@ -215,6 +215,11 @@ def simulate_ultrasound(
     return Ultrasound(images, *pad(boxes, ids, most), masks)
 
 
+def name_of(number: int) -> str:
+    """Name of an image, whatever the number of all."""
+    return f"phantom_{number:05}"
+
+
 def box_of(mask: Mask) -> tuple[int, int, int, int]:
     """The tight box of a mask that covers at least one pixel.
 
