@@ -24,6 +24,12 @@ METHODS = pd.DataFrame(
     [["majority", 0.5, 0.4, 0.6], ["cnn", 0.9, 0.8, 1.0]],
     columns=["method", "accuracy", "accuracy_low", "accuracy_high"],
 )
+TRUTH = {
+    "boxes": np.array([[[2, 9, 20, 20], [40, 9, 60, 30]], [[2, 9, 20, 20], [40, 9, 60, 30]]]),
+    "classes": [[0, 1]] * 2,
+}
+FOUND = {"boxes": TRUTH["boxes"] + 2, "scores": np.array([[0.9, 0.4], [0.6, 0.3]]), "classes": [[0, 1], [1, 0]]}
+ONE_OF_EACH = [{key: value[0] for key, value in arrays.items()} for arrays in (TRUTH, FOUND)]
 PLOTS = {
     "tracks": lambda ax: plots.tracks(rng.normal(size=(5, 9, 2)), ax=ax),
     "volume_montage": lambda ax: plots.volume_montage(IMAGES, ax=ax),
@@ -34,6 +40,10 @@ PLOTS = {
     "roc": lambda ax: plots.roc([0, 1, 1], [0.2, 0.4, 0.3], ax=ax),
     "embedding": lambda ax: plots.embedding(rng.normal(size=(6, 3)), [0, 1] * 3, ax=ax),
     "comparison": lambda ax: plots.comparison(METHODS, ax=ax),
+    "precision_recall": lambda ax: plots.precision_recall(TRUTH, FOUND, ["a", "b"], ax=ax),
+    "froc": lambda ax: plots.froc(TRUTH, FOUND, ["a", "b"], ax=ax),
+    "detections": lambda ax: plots.detections(rng.random((48, 64)), *ONE_OF_EACH, ["a", "b"], ax=ax, threshold=0.1),
+    "worst_detections": lambda ax: plots.worst_detections(rng.random((2, 48, 64)), TRUTH, FOUND, ["a", "b"], ax=ax),
 }
 every_plot = pytest.mark.parametrize("plot", PLOTS.values(), ids=PLOTS)
 

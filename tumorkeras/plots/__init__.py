@@ -3,6 +3,9 @@
 Matplotlib is loaded by the first plot, not by the import. Without `ax` a plot makes its own figure.
 """
 
+from tumorkeras.plots.detection import froc, precision_recall
+from tumorkeras.plots.detection_images import detections
+from tumorkeras.plots.detection_worst import worst_detections
 from tumorkeras.plots.images import reconstructions, tracks, volume_montage, volume_projection
 from tumorkeras.plots.learning import embedding, learning_curves
 from tumorkeras.plots.results import comparison, confusion, roc
@@ -11,12 +14,16 @@ from tumorkeras.plots.style import to_png
 __all__ = [
     "comparison",
     "confusion",
+    "detections",
     "embedding",
+    "froc",
     "learning_curves",
+    "precision_recall",
     "reconstructions",
     "roc",
     "to_png",
     "tracks",
     "volume_montage",
     "volume_projection",
+    "worst_detections",
 ]
