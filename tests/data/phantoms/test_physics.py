@@ -79,6 +79,15 @@ def test_lines_in_phase_have_no_speckle():
     assert line.mean() / line.std() > 10
 
 
+@pytest.mark.parametrize("pixel_mm", [0.05, 0.1, 0.3])
+def test_lines_are_as_bright_in_any_pixels(pixel_mm):
+    scanner = Scanner(pixel_mm, frequency_mhz=8)
+    mirrors = np.zeros(SHAPE, "float32")
+    mirrors[100:150] = 3  # thicker than the pulse is long
+    field = echoes(np.zeros(SHAPE, "float32"), scanner, np.random.default_rng(0), mirrors)
+    np.testing.assert_allclose(np.abs(field[125]), 3, rtol=0.01)
+
+
 def test_scatterers_have_mean_square_one():
     noise = circular_noise(np.random.default_rng(1), (400, 400))
     assert np.mean(np.square(np.abs(noise))) == pytest.approx(1, abs=0.02)

@@ -53,8 +53,8 @@ class Traits(NamedTuple):
 
 
 TRAITS: Mapping[LesionKind, Traits] = {
-    "benign": Traits((4, 20), (0.45, 0.85), (-16, -5), (0.0, 0.3), (0.0, 0.05), (0, 0.04), (0.0, 2.0), (0.5, 2.0)),
-    "malignant": Traits((5, 18), (0.65, 1.35), (-21, -8), (0.7, 1.05), (0.04, 0.12), (0.1, 0.4), (2.0, 4.5), (0, 0.2)),
+    "benign": Traits((4, 20), (0.45, 0.85), (-16, -5), (0.0, 0.3), (0.0, 0.05), (0, 0.04), (0.0, 2.0), (1.0, 4.0)),
+    "malignant": Traits((5, 18), (0.65, 1.35), (-21, -8), (0.7, 1.05), (0.04, 0.12), (0.1, 0.4), (2.0, 4.5), (0, 0.5)),
 }
 ATYPICAL = 0.1  # how often a trait is drawn as for another kind, so that no trait alone tells the class
 TILT = np.deg2rad(15)  # standard deviation of the long axis against the skin

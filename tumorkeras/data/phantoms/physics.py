@@ -104,7 +104,8 @@ def echoes(power: Image, scanner: Scanner, rng: np.random.Generator, mirrors: Im
     scanner : Scanner
     rng : numpy.random.Generator
     mirrors : ndarray, shape (height, width), float32, optional
-        Amplitude of what reflects in phase, as borders of tissue do; it adds lines without speckle.
+        Amplitude of what reflects in phase, as borders of tissue do; it adds lines without speckle, whose echo has
+        this amplitude where they are thicker than the pulse is long.
 
     References
     ----------
@@ -113,29 +114,32 @@ def echoes(power: Image, scanner: Scanner, rng: np.random.Generator, mirrors: Im
     height, width = power.shape
     sigma = scanner.lateral_mm(scanner.depths_mm(height)) / scanner.pixel_mm
     around = int(np.ceil(WINDOW * sigma.max()))
+    transfer, kernel = _beam(sigma, width + 2 * around), _pulse(scanner)
     amplitude = np.pad(np.sqrt(power), [(0, 0), (around, around)], mode="edge")
     field = circular_noise(rng, amplitude.shape) * amplitude
-    if mirrors is not None:
-        field += np.pad(mirrors, [(0, 0), (around, around)], mode="edge")
-    return _axial(_lateral(field, sigma), scanner)[:, around : around + width]
+    if mirrors is not None:  # echoes in phase add up: without the division finer pixels would make brighter lines
+        field += np.pad(mirrors / (transfer[:, :1] * kernel.sum()), [(0, 0), (around, around)], mode="edge")
+    return _spread(field, transfer, kernel)[:, around : around + width]
 
 
-def _lateral(field: Field, sigma: np.ndarray) -> Field:
-    """Each row spread by its own width, at unit energy, so that a row is as bright as what it scatters."""
-    size = fft.next_fast_len(field.shape[1])
-    frequency = fft.fftfreq(size).astype("float32")
-    transfer = np.exp(-2 * np.square(np.pi * sigma * frequency)).astype("float32")
-    transfer /= np.sqrt(np.mean(np.square(transfer), axis=1, keepdims=True))
-    spread = fft.ifft(fft.fft(field, size, axis=1) * transfer, axis=1)
-    return spread[:, : field.shape[1]]
+def _beam(sigma: np.ndarray, width: int) -> Image:
+    """Transfer function of each row, at unit energy, so that a row is as bright as what it scatters."""
+    frequency = fft.fftfreq(fft.next_fast_len(width)).astype("float32")
+    transfer = np.exp(-2 * np.square(np.pi * sigma * frequency))
+    return np.asarray(transfer / np.sqrt(np.mean(np.square(transfer), axis=1, keepdims=True)), "float32")
 
 
-def _axial(field: Field, scanner: Scanner) -> Field:
-    """Spread along depth, at unit energy."""
+def _pulse(scanner: Scanner) -> Image:
+    """The pulse along depth, (rows, 1), at unit energy."""
     sigma = scanner.axial_mm / scanner.pixel_mm
     kernel = cv2.getGaussianKernel(2 * int(np.ceil(WINDOW * sigma)) + 1, sigma, cv2.CV_32F)
-    kernel = kernel / np.sqrt(np.sum(np.square(kernel)))
-    parts = np.ascontiguousarray(field).view("float32").reshape(*field.shape, 2)
+    return np.asarray(kernel / np.sqrt(np.sum(np.square(kernel))), "float32")
+
+
+def _spread(field: Field, transfer: Image, kernel: Image) -> Field:
+    """Each row spread across by its own beam, all rows along depth by the pulse."""
+    across = fft.ifft(fft.fft(field, transfer.shape[1], axis=1) * transfer, axis=1)[:, : field.shape[1]]
+    parts = np.ascontiguousarray(across).view("float32").reshape(*field.shape, 2)
     spread = cv2.sepFilter2D(parts, -1, np.ones(1, "float32"), kernel, borderType=cv2.BORDER_REFLECT_101)
     return np.ascontiguousarray(spread).view("complex64")[..., 0]
 

@@ -36,11 +36,11 @@ class Layer(NamedTuple):
 
 
 LAYERS = (
-    Layer((0.03, 0.05), (4.0, 8.0), 1.0, (0.6, 8.0), (2.0, 5.0)),  # skin
-    Layer((0.15, 0.38), (-10.0, -4.0), 3.0, (2.4, 6.0), (1.0, 4.0)),  # subcutaneous fat, septa between its lobules
-    Layer((0.45, 0.75), (-1.0, 3.0), 6.0, (1.4, 5.0), (0.5, 3.0)),  # fibroglandular tissue
-    Layer((0.72, 0.98), (-9.0, -4.0), 4.0, (1.0, 9.0), (0.5, 3.0)),  # pectoral muscle, striated
-    Layer((2.0, 2.0), (-16.0, -8.0), 4.0, (2.4, 9.0), (0.5, 3.0)),  # chest wall
+    Layer((0.03, 0.05), (4.0, 8.0), 1.0, (0.6, 8.0), (4.0, 10.0)),  # skin
+    Layer((0.15, 0.38), (-10.0, -4.0), 3.0, (2.4, 6.0), (2.0, 9.0)),  # subcutaneous fat, septa between its lobules
+    Layer((0.45, 0.75), (-1.0, 3.0), 6.0, (1.4, 5.0), (1.0, 7.0)),  # fibroglandular tissue
+    Layer((0.72, 0.98), (-9.0, -4.0), 4.0, (1.0, 9.0), (1.0, 7.0)),  # pectoral muscle, striated
+    Layer((2.0, 2.0), (-16.0, -8.0), 4.0, (2.4, 9.0), (1.0, 6.0)),  # chest wall
 )
 BORDER_MM = 0.25  # over which one layer becomes the next
 WAVE_MM = 9.0  # length of the waves of a border
