@@ -208,9 +208,11 @@ def precision_by_class(scenes: Scenes, thresholds: ArrayLike, area: tuple[float,
 
 
 def _curve(image: Ints, inside: Flags, matched: Ints, counted: Flags) -> _Curve:
+    before: Ints = np.cumsum(inside)
     places: Ints = np.flatnonzero(matched >= 0)
     real = counted[matched[places]]
-    before: Ints = np.cumsum(inside)
+    felt = real | inside[places]  # a match out of the range on both sides leaves no trace
+    places, real = places[felt], real[felt]
     return _Curve(image[places], real, before[places], real.astype(np.float64) - inside[places])
 
 
