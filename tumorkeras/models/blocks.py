@@ -18,6 +18,8 @@ from tumorkeras.layers import (
     Normalize,
     PercentileWindow,
     Standardize,
+    activate,
+    pieces,
 )
 
 CONV = {2: keras.layers.Conv2D, 3: keras.layers.Conv3D}
@@ -235,4 +237,60 @@ def unpool(x: keras.KerasTensor, pool: int | Sequence[int] | None, size: Sequenc
     surplus = [have - want for have, want in zip(x.shape[1:-1], size, strict=True)]
     if any(surplus):
         x = CROPPING[rank]([(0, extra) for extra in surplus], name=f"{name}_crop")(x)
+    return x
+
+
+def convolution_blocks(
+    x: keras.KerasTensor,
+    filters: Sequence[int],
+    kernel_size: int | Sequence[int] = 3,
+    pool: int | Sequence[int] | None = 2,
+    *,
+    stride: int = 1,
+    activation: str = "relu",
+    padding: str = "same",
+    regularizer: Any = None,
+) -> keras.KerasTensor:
+    """A convolution, an activation and max pooling for each entry of ``filters``.
+
+    The layers are called "conv_1", "activation_1", "pool_1" and so on. ``stride`` is that of the first convolution in
+    height and width.
+
+    Examples
+    --------
+    >>> convolution_blocks(keras.Input((4, 8, 8, 3)), [16, 32]).shape
+    (None, 1, 2, 2, 32)
+    """
+    rank = len(x.shape) - 2
+    for k, channels in enumerate(filters, start=1):
+        x = CONV[rank](
+            channels * pieces(activation),
+            per_axis(kernel_size, rank),
+            strides=(1,) * (rank - 2) + (stride, stride) if k == 1 else 1,
+            padding=padding,
+            kernel_initializer="he_normal",
+            kernel_regularizer=regularizer,
+            name=f"conv_{k}",
+        )(x)
+        x = activate(x, activation, name=f"activation_{k}")
+        x = max_pool(x, pool, name=f"pool_{k}")
+    return x
+
+
+def dense_blocks(
+    x: keras.KerasTensor, units: Sequence[int], *, dropout: float, activation: str = "relu", regularizer: Any = None
+) -> keras.KerasTensor:
+    """A dense layer, its activation and dropout for each entry of ``units``.
+
+    The layers are called "dense_1", "dense_activation_1", "dropout_1" and so on.
+
+    Examples
+    --------
+    >>> dense_blocks(keras.Input((20,)), [8, 4], dropout=0.3).shape
+    (None, 4)
+    """
+    for k, count in enumerate(units, start=1):
+        x = keras.layers.Dense(count * pieces(activation), kernel_regularizer=regularizer, name=f"dense_{k}")(x)
+        x = activate(x, activation, name=f"dense_activation_{k}")
+        x = keras.layers.Dropout(dropout, name=f"dropout_{k}")(x)
     return x

@@ -9,12 +9,12 @@ import keras
 from keras import layers, ops
 
 from tumorkeras.errors import ModelError
-from tumorkeras.layers.activations import activate, activation_fault, pieces
+from tumorkeras.layers.activations import activation_fault
 from tumorkeras.models.blocks import (
-    CONV,
     block_faults,
+    convolution_blocks,
+    dense_blocks,
     is_positive,
-    max_pool,
     negative_faults,
     per_axis,
     preprocess,
@@ -104,23 +104,11 @@ def build_classifier(
     inputs = keras.Input(tuple(input_shape), name="inputs")
     x = preprocess(inputs, preprocessing)
     regularizer = keras.regularizers.L2(weight_decay) if weight_decay else None
-    for k, channels in enumerate(filters, start=1):
-        x = CONV[rank](
-            channels * pieces(activation),
-            per_axis(kernel_size, rank),
-            strides=(1,) * (rank - 2) + (stride, stride) if k == 1 else 1,
-            padding=padding,
-            kernel_initializer="he_normal",
-            kernel_regularizer=regularizer,
-            name=f"conv_{k}",
-        )(x)
-        x = activate(x, activation, name=f"activation_{k}")
-        x = max_pool(x, pool, name=f"pool_{k}")
+    x = convolution_blocks(
+        x, filters, kernel_size, pool, stride=stride, activation=activation, padding=padding, regularizer=regularizer
+    )
     x = _embedding(x, rank)
-    for k, units in enumerate(dense, start=1):
-        x = layers.Dense(units * pieces(activation), kernel_regularizer=regularizer, name=f"dense_{k}")(x)
-        x = activate(x, activation, name=f"dense_activation_{k}")
-        x = layers.Dropout(dropout, name=f"dropout_{k}")(x)
+    x = dense_blocks(x, dense, dropout=dropout, activation=activation, regularizer=regularizer)
     # float32 also under mixed precision: probabilities must sum to one.
     outputs = layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(x)
     model = keras.Model(inputs, outputs, name=name)
