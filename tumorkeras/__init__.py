@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tumorkeras.data.annotations import write_annotations as write_annotations
     from tumorkeras.data.mimic import mimic_motility as mimic_motility
     from tumorkeras.data.phantoms import simulate_ultrasound as simulate_ultrasound
+    from tumorkeras.data.proposals import propose_regions as propose_regions
     from tumorkeras.data.readers import read as read
     from tumorkeras.data.samples import load_samples as load_samples
     from tumorkeras.data.simulate import simulate_motility as simulate_motility
@@ -58,6 +59,7 @@ _HOMES = {
     "load_samples": "data.samples",
     "mimic_motility": "data.mimic",
     "plots": "plots",
+    "propose_regions": "data.proposals",
     "read": "data.readers",
     "read_annotations": "data.annotations",
     "receptive_field": "models.receptive_field",
