@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -49,26 +50,50 @@ def backbone_levels(
     Raises
     ------
     ModelError
-        If the backbone is none of these, or has no map of stride 4.
+        If the backbone is none of these, or has other maps than of strides 4, 8, 16, ..., each with a cell wherever
+        the canvas has pixels.
     """
     if backbone is None:
         backbone = csp_darknet(x.shape[-1])
     model = _preset(backbone) if isinstance(backbone, str) else backbone
+    if not isinstance(model, keras.Model):
+        fault = f"backbone: {backbone!r} is neither a model, the name of a preset, nor None"
+        raise ModelError("build_detector", [fault])
     is_encoder = "conv_1" in {layer.name for layer in model.layers}
     found = (_encoder_levels if is_encoder else _pyramid_levels)(x, model, frozen)
-    if FINEST not in found:
-        raise ModelError("build_detector", [f"backbone: has maps of stride {sorted(found)}, and none of {FINEST}"])
-    return {stride: level for stride, level in found.items() if stride >= FINEST}
+    coarse = {stride: level for stride, level in found.items() if stride >= FINEST}
+    if list(coarse) != [FINEST * 2**k for k in range(len(coarse))] or not coarse:
+        fault = f"backbone: has maps of strides {', '.join(map(str, found))}, expected {FINEST}, {2 * FINEST}, ..."
+        raise ModelError("build_detector", [fault])
+    return coarse
 
 
-def _stride(image: keras.KerasTensor, level: keras.KerasTensor) -> int:
-    return round(image.shape[1] / level.shape[1])
+def _by_stride(x: keras.KerasTensor, levels: list[keras.KerasTensor]) -> dict[int, keras.KerasTensor]:
+    """The maps by the pixels of a cell, the last of each stride."""
+    strides = [_stride(x.shape[1:3], level.shape[1:3]) for level in levels]
+    faults = [
+        f"backbone: has a map of {level.shape[1:3]} cells for a canvas of {x.shape[1:3]}, which is no stride of "
+        "1, 2, 4, ...; a canvas whose sides are multiples of the coarsest stride fits every backbone with such strides"
+        for stride, level in zip(strides, levels, strict=True)
+        if not stride
+    ]
+    if faults:
+        raise ModelError("build_detector", faults)
+    return dict(zip(strides, levels, strict=True))
+
+
+def _stride(sides: tuple[int, ...], cells: tuple[int, ...]) -> int:
+    """The smallest power of two whose cells cover the sides just so; 0 where there is none.
+
+    Not the quotient: 240 pixels are 8 cells of 32, the last one half outside.
+    """
+    powers = [2**k for k in range(max(sides).bit_length() + 1)]
+    return next((power for power in powers if tuple(math.ceil(side / power) for side in sides) == cells), 0)
 
 
 def _pyramid_levels(x: keras.KerasTensor, backbone: keras.Model, frozen: bool | str) -> dict[int, keras.KerasTensor]:
     x = _in_the_channels_of(backbone, x)
-    levels = PyramidLevels(backbone, frozen=frozen, name="backbone")(x)
-    return {_stride(x, level): level for level in levels}
+    return _by_stride(x, PyramidLevels(backbone, frozen=frozen, name="backbone")(x))
 
 
 def _preset(name: str) -> keras.Model:
@@ -101,13 +126,14 @@ def _encoder_levels(x: keras.KerasTensor, autoencoder: keras.Model, frozen: bool
         shape = tuple(autoencoder.input_shape[1:])
         fault = f"backbone: the autoencoder reads {shape}, the detector images of {x.shape[-1]} channels"
         raise ModelError("build_detector", [fault])
-    start, found = x, {}
+    start, levels = x, []
     for number, convolution in enumerate(convolutions, start=1):
         pool = layers.get(f"pool_{number - 1}")
         x = x if pool is None else _twin(pool)(x)
         x = _copied(convolution)(x)
         x = _twin(layers[f"activation_{number}"])(x)
-        found[_stride(start, x)] = x
+        levels.append(x)
+    found = _by_stride(start, levels)
     _freeze(start, found, frozen)
     return found
 
@@ -128,10 +154,10 @@ def _copied(layer: keras.layers.Layer) -> keras.layers.Layer:
 def _freeze(start: keras.KerasTensor, levels: dict[int, keras.KerasTensor], frozen: bool | str) -> None:
     if frozen is False:
         return
-    named: dict[bool | str, Any] = {f"P{stride.bit_length() - 1}": level for stride, level in levels.items()}
-    named[True] = levels[max(levels)]
-    if frozen not in named:
-        names = ", ".join(name for name in named if name is not True)
-        raise ModelError("build_detector", [f"frozen: {frozen!r} is neither a truth value nor one of {names}"])
-    for layer in keras.Model(start, named[frozen]).layers:
+    named = {f"P{stride.bit_length() - 1}": level for stride, level in levels.items()}
+    end = levels[max(levels)] if frozen is True else named.get(frozen)
+    if end is None:
+        fault = f"frozen: {frozen!r} is neither a truth value nor one of {', '.join(named)}"
+        raise ModelError("build_detector", [fault])
+    for layer in keras.Model(start, end).layers:
         layer.trainable = False
