@@ -21,12 +21,12 @@ class RoIAlign(keras.layers.Layer):
     """Features of regions, each cut into ``size`` x ``size`` bins, from one level of a pyramid or from all of them.
 
     Every bin is the mean of ``samples`` x ``samples`` points, spread evenly over it and interpolated bilinearly
-    between the middles of cells; beyond the outer middles the map is level, and more than a cell outside it is 0.
+    between the middles of cells; beyond the outer middles the map is level, and more than half a cell outside it is 0.
 
     Called as ``layer(levels, boxes)``: a list of maps (batch, height, width, channels), from the finest to the
     coarsest, and boxes (batch, n, 4), xyxy in pixels of the canvas. Output (batch * n, size, size, channels), each
     region from its own level; ``stacked`` gives (batch * n, levels, size, size, channels), each from every level.
-    No gradient goes to the boxes.
+    No gradient goes to the boxes, which stay float32 under any policy.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class RoIAlign(keras.layers.Layer):
     def __init__(
         self, strides: Sequence[int], size: int = 7, samples: int = 2, stacked: bool = False, **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # float16 does not tell the pixels of a large canvas apart
         faults = [] if strides and all(map(is_count, strides)) else [f"strides: {strides} are not positive integers"]
         faults += [
             f"{name}: {value!r} is not a positive integer"
@@ -76,6 +76,7 @@ class RoIAlign(keras.layers.Layer):
     def call(self, levels: list[tf.Tensor], boxes: tf.Tensor) -> tf.Tensor:
         """Read the regions."""
         self._check_levels(levels)
+        levels = [tf.cast(level, self.compute_dtype) for level in levels]
         boxes = tf.stop_gradient(tf.cast(boxes, tf.float32))
         images = tf.repeat(tf.range(tf.shape(boxes)[0]), tf.shape(boxes)[1])
         boxes = tf.reshape(boxes, (-1, 4))
