@@ -61,7 +61,7 @@ class RegionProposals(keras.layers.Layer):
     most : int
         Boxes an image that come out.
     nms_iou : float
-        IoU from which on the weaker of two boxes is dropped, above 0 to 1.
+        IoU above which the weaker of two boxes is dropped, above 0 to 1.
 
     Raises
     ------
@@ -111,11 +111,13 @@ class RegionProposals(keras.layers.Layer):
     def call(self, logits: tf.Tensor, deltas: tf.Tensor) -> tf.Tensor:
         """Decode, choose and thin out."""
         logits, deltas = (tf.stop_gradient(tf.cast(value, tf.float32)) for value in (logits, deltas))
-        best, rows = tf.math.top_k(logits, min(self.candidates, len(self.anchors)))
+        count = min(self.candidates, len(self.anchors))
+        rows = tf.math.top_k(logits, count).indices
         boxes = decode_boxes(tf.gather(deltas, rows, batch_dims=1), tf.gather(tf.constant(self.anchors), rows))
         boxes = clip_boxes(boxes, self.canvas)
         usable = tf.reduce_all(boxes[..., 2:] - boxes[..., :2] >= SMALLEST_SIDE, axis=-1)
-        scores = tf.where(usable, tf.sigmoid(best), 0.0)
+        # Ranks, best first: of a probability near 0 or 1 float32 keeps no order.
+        scores = tf.where(usable, np.linspace(1.0, 0.5, count, dtype="float32"), 0.0)
         kept = tf.image.combined_non_max_suppression(
             boxes[:, :, None],
             scores[:, :, None],
