@@ -28,16 +28,16 @@ class Detections(keras.layers.Layer):
 
     Output, a dict, best first: ``boxes`` (batch, ``most``, 4) float32, xyxy in pixels of those images, cut at their
     edges; ``scores`` (batch, ``most``) float32, 0 to 1; ``classes`` (batch, ``most``) int32 and ``num_detections``
-    (batch,) int32. Padding is box 0, score 0 and class -1.
+    (batch,) int32. Padding is box 0, score 0 and class -1. A box with no area inside its image is no detection.
 
     Parameters
     ----------
     canvas : tuple of int
         (height, width) that the images are letterboxed to.
     score_threshold : float
-        Smallest score of a detection, 0 to below 1.
+        A detection's score is above it; 0 to below 1.
     nms_iou : float
-        IoU from which on the weaker of two boxes of one class is dropped, above 0 to 1.
+        IoU above which the weaker of two boxes of one class is dropped, above 0 to 1.
     most : int
         Detections an image.
 
@@ -78,11 +78,12 @@ class Detections(keras.layers.Layer):
     def call(self, logits: tf.Tensor, deltas: tf.Tensor, proposals: tf.Tensor, images: tf.Tensor) -> dict[str, Any]:
         """Score, decode, thin out, and go back to the images."""
         shape, size = tf.shape(proposals), tf.shape(images)[1:3]
-        is_region = tf.cast(tf.reduce_any(proposals != 0, axis=-1, keepdims=True), tf.float32)
         scores = tf.nn.softmax(tf.cast(logits, tf.float32))[:, :-1]
-        scores = tf.reshape(scores, (shape[0], shape[1], logits.shape[-1] - 1)) * is_region
+        scores = tf.reshape(scores, (shape[0], shape[1], logits.shape[-1] - 1))
         deltas = tf.reshape(tf.cast(deltas, tf.float32), (shape[0], shape[1], 4))
         boxes = _inside(decode_boxes(deltas, proposals, REGION_SPREAD), size, self.canvas)
+        usable = tf.reduce_any(proposals != 0, axis=-1) & tf.reduce_all(boxes[..., 2:] > boxes[..., :2], axis=-1)
+        scores = tf.where(usable[..., None], scores, 0.0)
         kept = tf.image.combined_non_max_suppression(
             boxes[:, :, None],
             scores,
