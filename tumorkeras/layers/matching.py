@@ -100,8 +100,9 @@ def sample(kind: tf.Tensor, count: int, positive_share: float, seed: tf.Tensor) 
     >>> int(rows[0, 0]), sorted(rows[0, 1:].numpy().tolist()), chosen.numpy().tolist()
     (1, [0, 3, 4], [[True, True, True, True]])
     """
-    chance = tf.random.stateless_uniform(tf.shape(kind), seed)
     count = tf.minimum(count, tf.shape(kind)[1])
+    kind = tf.pad(kind, [[0, 0], [0, 1]], constant_values=IGNORED)  # there may be no box at all
+    chance = tf.random.stateless_uniform(tf.shape(kind), seed)
     most = tf.maximum(1, tf.cast(tf.cast(count, tf.float32) * positive_share + 1e-3, tf.int32))
     drawn = tf.where(kind == POSITIVE, 1 + chance, 0.0)
     last = tf.math.top_k(drawn, most).values[:, -1:]
