@@ -13,7 +13,8 @@ from tumorkeras.errors import ModelError
 class PyramidLevels(keras.layers.Layer):
     """The feature maps of a KerasCV backbone at the end of each of its stages.
 
-    The backbone is kept whole, so that a saved model names its class and arguments, never the lambdas inside it.
+    The backbone is kept whole, so that a saved model names its class and arguments, never the lambdas inside it. Its
+    layers that no level needs, such as those before a classifier, are not trained.
     Input (batch, height, width, channels) as the backbone takes it; output a list of maps, from fine to coarse.
 
     Parameters
@@ -60,10 +61,12 @@ class PyramidLevels(keras.layers.Layer):
         ends = {name: backbone.get_layer(layer).output for name, layer in found.items()}
         # In a tuple of its own kind: were it an attribute, Keras would save the shared layers under it too.
         self._graph = _Untracked(keras.Model(backbone.input, [ends[name] for name in wanted]))
+        needed = {id(layer) for layer in self._graph.model.layers}
+        still = [layer for layer in backbone.layers if id(layer) not in needed]
         if frozen:
-            part = backbone if frozen is True else keras.Model(backbone.input, ends[frozen])
-            for layer in part.layers:
-                layer.trainable = False
+            still += (backbone if frozen is True else keras.Model(backbone.input, ends[frozen])).layers
+        for layer in still:
+            layer.trainable = False
 
     def build(self, input_shape: Any) -> None:
         """The backbone is built already."""
