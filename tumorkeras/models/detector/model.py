@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any, NamedTuple, Self
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 import keras
 import tensorflow as tf
@@ -20,8 +20,9 @@ REGION_LOSSES = ("region_class_loss", "region_box_loss")
 BOX_KEYS = ("boxes", "classes")
 
 
-class _Parts(NamedTuple):
-    """What a training step needs of the graph: a plain object, so that Keras saves the graph once."""
+@dataclass(frozen=True)
+class _Parts:
+    """What a training step needs of the graph: a plain object, which Keras does not look into for weights."""
 
     heads: keras.Model  # images to levels, proposals, and the raw heads of the proposal network
     roi_align: keras.layers.Layer
@@ -138,9 +139,11 @@ class Detector(keras.Model):
     def _placed(self, truth: dict[str, tf.Tensor], size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The objects on the canvas; a box that is not finite or has no area inside its image becomes padding."""
         classes, boxes = tf.cast(truth["classes"], tf.int32), tf.cast(truth["boxes"], tf.float32)
-        message = f"{self.name}: a class is not from 0 to {self.num_classes - 1}, nor -1 for padding"
-        with tf.control_dependencies([tf.debugging.assert_less(classes, self.num_classes, message)]):
-            boxes = clip_boxes(tf.where(tf.math.is_finite(boxes), boxes, 0.0), size)
+        message = f"{self.name}: a class is not from 0 to {self.num_classes - 1}, nor {NO_CLASS} for padding"
+        is_known = (classes >= NO_CLASS) & (classes < self.num_classes)
+        with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(is_known), [message])]):
+            finite = tf.reduce_all(tf.math.is_finite(boxes), axis=-1, keepdims=True)
+        boxes = clip_boxes(tf.where(finite, boxes, 0.0), size)
         usable = (classes >= 0) & tf.reduce_all(boxes[..., 2:] > boxes[..., :2], axis=-1)
         boxes = letterbox_boxes(tf.where(usable[..., None], boxes, 0.0), size, self._parts.canvas)
         return boxes, tf.where(usable, classes, NO_CLASS)
