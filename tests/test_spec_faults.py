@@ -195,6 +195,22 @@ WRONG = [
         "tasks: detection has no class an image to classify; source.kind regions has one a box",
     ),
     (
+        {"source": {**DETECTION, "tiles": {"overlap": 8}}, "input__shape": [16, 16, 1]},
+        "source.tiles.size: missing; give a list of 2 to 2 items, each a positive integer",
+    ),
+    (
+        {"source": {**DETECTION, "tiles": {"size": [64, 32], "overlap": -1}}, "input__shape": [16, 16, 1]},
+        "source.tiles.overlap: -1 is not an integer of at least 0",
+    ),
+    (
+        {"source": {**DETECTION, "tiles": {"size": [64, 32], "overlap": 32}}, "input__shape": [16, 16, 1]},
+        "source.tiles: overlap: 32 is not below the shorter side of a tile, 32",
+    ),
+    (
+        {"source": {**DETECTION, "tiles": {"size": [64, 64], "visible": 0}}, "input__shape": [16, 16, 1]},
+        "source.tiles.visible: 0 is not a number above 0 and at most 1",
+    ),
+    (
         {"source": PHANTOMS},
         "input.shape: [8, 16, 16, 1] is not 3 axes, as phantoms gives: height, width, channels",
     ),

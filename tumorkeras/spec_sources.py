@@ -19,6 +19,7 @@ from tumorkeras.spec_types import (
     NumbersOnly,
     OpenFraction,
     PositiveFloat,
+    PositiveFraction,
     PositiveInt,
     Seed,
 )
@@ -164,6 +165,28 @@ class ImageFolderSource(Section):
         return self
 
 
+class Tiles(Section):
+    """Overlapping tiles that large images are cut into at the full resolution of their files."""
+
+    size: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)]
+    """(height, width) of a tile in pixels of the file; equal to those of input.shape they are not scaled."""
+    overlap: Annotated[int, Field(ge=0), NumbersOnly] = 64
+    """Pixels that neighbours share: as large as the objects, so that each of them lies whole in some tile."""
+    visible: PositiveFraction = 0.5
+    """Share of an object's area that a tile shows for its part there to be an object; else it is background. An
+    object that no tile shows so much of is one where most of it is shown."""
+    empty: NonNegativeFloat | None = None
+    """Tiles without objects in the training part, at most so many for each tile with objects; null keeps all."""
+    seed: Seed = 0
+    """Seed of the draw of tiles without objects."""
+
+    @model_validator(mode="after")
+    def _overlap_below_size(self) -> Self:
+        if self.overlap >= min(self.size):
+            raise ValueError(f"overlap: {self.overlap} is not below the shorter side of a tile, {min(self.size)}")
+        return self
+
+
 class DetectionSource(Section):
     """Images with a box around every object."""
 
@@ -181,6 +204,8 @@ class DetectionSource(Section):
     """A table with a row an image, for parts, groups, and images without objects."""
     unlisted: Literal["unlabelled", "no_objects"] = "unlabelled"
     """What an image is that neither annotations nor table name: unlabelled, and left out, or without objects."""
+    tiles: Tiles | None = None
+    """How images far larger than input.shape are cut, for samples that are images; null: each is read as a whole."""
 
 
 class RegionsSource(DetectionSource):

@@ -21,6 +21,7 @@ from tumorkeras.data.parts import with_parts
 from tumorkeras.data.readers import Reading
 from tumorkeras.data.shuffle import seed_at, shuffled_batches
 from tumorkeras.data.sources import labelled
+from tumorkeras.data.tiled import in_tiles
 from tumorkeras.errors import DataError
 from tumorkeras.spec import BOXED, DataSpec
 
@@ -42,7 +43,7 @@ class DetectionSamples(Parted):
         (images, height, width, channels) uint8, uint16 or float32, letterboxed to ``spec.input.shape``; large sets lie
         on disk. A selection of samples shares them, and says by ``rows`` which of them it has.
     sizes : numpy.ndarray
-        (height, width) of each image in its file, int64.
+        (height, width) of each image in its file (of a tile: what it takes of the file), int64.
     boxes, class_ids : numpy.ndarray
         The boxes of all images, (objects, 4) float32, xyxy in pixels of the canvas, and their class ids, int64.
     offsets : numpy.ndarray
@@ -94,7 +95,8 @@ def load_detection(spec: DataSpec) -> DetectionSamples:
     """Decode the labelled images of a spec with boxes, each once, and assign them to train, val and test.
 
     Images without objects are samples like any other; unlabelled ones are left out. Boxes are cut at the edges of
-    their image; one that has no area there is left out, which ``notes`` says.
+    their image; one that has no area there is left out, which ``notes`` says. Where the source has ``tiles`` a sample
+    is a tile of an image, as :func:`tumorkeras.data.tiled.in_tiles` cuts it.
 
     Parameters
     ----------
@@ -109,7 +111,8 @@ def load_detection(spec: DataSpec) -> DetectionSamples:
     if not isinstance(spec.source, BOXED):
         raise DataError("source.kind", [f"{spec.source.kind} has no boxes; expected detection, regions or phantoms"])
     catalog, notes = labelled(catalog_of(spec))
-    catalog = with_parts(catalog)
+    catalog, more = in_tiles(with_parts(catalog))
+    notes += more
     images, sizes = _decoded(catalog, tuple(spec.input.shape))
     boxes, image_of_box, lost = _boxes_on_canvas(catalog, sizes, images.shape[1:3])
     if lost:

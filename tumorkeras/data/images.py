@@ -151,7 +151,7 @@ def _common_dtype(catalog: Catalog, rows: np.ndarray) -> str:
 
 def _fitter(catalog: Catalog, shape: tuple[int, ...]) -> Callable[[Reading], np.ndarray]:
     if catalog.kind == "images":
-        return lambda reading: letterbox(_single(reading.array), shape[0], shape[1])
+        return lambda reading: letterbox(single_image(reading.array), shape[0], shape[1])
     wanted = None if catalog.spec is None else catalog.spec.input.spacing
 
     def fit(reading: Reading) -> np.ndarray:
@@ -164,7 +164,19 @@ def _fitter(catalog: Catalog, shape: tuple[int, ...]) -> Callable[[Reading], np.
     return fit
 
 
-def _single(array: np.ndarray) -> np.ndarray:
+def single_image(array: np.ndarray) -> np.ndarray:
+    """An image (height, width, channels), of a file that may call it a volume of one page.
+
+    Raises
+    ------
+    DataError
+        If there are several pages.
+
+    Examples
+    --------
+    >>> single_image(np.zeros((1, 4, 6, 3))).shape
+    (4, 6, 3)
+    """
     if array.ndim == 3:
         return array
     if array.ndim == 4 and len(array) == 1:

@@ -14,6 +14,7 @@ from tumorkeras.data.images import Crop, decode_all, decode_regions
 from tumorkeras.data.parts import with_parts
 from tumorkeras.data.rendering import renderer_of
 from tumorkeras.data.stored import choose
+from tumorkeras.data.tiled import in_tiles
 from tumorkeras.data.track_sources import read_tracks, track_table
 from tumorkeras.data.tracks import crop_tracks, normalise_scale
 from tumorkeras.data.volumes import read_npz_volumes
@@ -149,8 +150,9 @@ def _(source: ImageFolderSource, spec: DataSpec) -> SourceData:
 @_read.register(PhantomsSource)
 def _(source: DetectionSource | PhantomsSource, spec: DataSpec) -> SourceData:
     catalog, notes = labelled(catalog_of(spec))
-    catalog = with_parts(catalog)
+    catalog, more = in_tiles(with_parts(catalog))
     values = decode_all(catalog, tuple(spec.input.shape))
+    notes += more
     return SourceData(_bare(catalog.table), values, sorted(set(catalog.table["class_name"])), notes)
 
 
