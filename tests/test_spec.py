@@ -255,9 +255,9 @@ def test_a_data_path_is_a_string_that_is_kept_apart():
 def test_tasks_are_those_that_the_source_has_answers_for():
     boxes = {"path": "images", "annotations": "boxes.csv"}
     image = {"name": "lesions", "input": {"shape": [64, 64, 1]}}
-    assert DataSpec.from_dict({**image, "source": {"kind": "detection", **boxes}}).tasks == ["autoencode"]
+    assert DataSpec.from_dict({**image, "source": {"kind": "detection", **boxes}}).tasks == ["detect"]
     assert DataSpec.from_dict({**image, "source": {"kind": "regions", **boxes}}).tasks == ["autoencode", "classify"]
-    assert DataSpec.from_dict({**image, "source": {"kind": "phantoms"}}).tasks == ["autoencode"]
+    assert DataSpec.from_dict({**image, "source": {"kind": "phantoms"}}).tasks == ["detect"]
     assert DataSpec.from_dict({**image, "source": FOLDER}).tasks == ["autoencode", "classify"]
     assert DataSpec.from_dict({**image, "source": {**FOLDER, "levels": "none"}}).tasks == ["autoencode"]
     table = {"path": "images.csv", "class_column": "class"}

@@ -47,10 +47,10 @@ def faults_of(values: Any) -> list[str]:
 MOTIONS = "random_walk, levy_flight, fractional_brownian"
 ACTIVATIONS = "relu, elu, tanh, sigmoid, linear, gelu, silu, leaky_relu, maxout"
 KINDS = "detection, image_folder, npz, phantoms, regions, simulation, tracks"
-TRAINING_FIELDS = "epochs, batch_size, learning_rate, patience, augment, class_weights, seed"
+TRAINING_FIELDS = "epochs, batch_size, learning_rate, patience, augment, class_weights, weight_decay, seed"
 SPEC_FIELDS = (
     "name, description, tasks, source, input, classes, splits, rendering, preprocessing, autoencoder, "
-    "classifier, training, comparison, clinical"
+    "classifier, detector, training, comparison, clinical"
 )
 
 WRONG = [
@@ -102,7 +102,7 @@ WRONG = [
         f'classifier.activation: "rleu" is not one of {ACTIVATIONS}; did you mean relu?',
     ),
     ({"rendering__marker": "star"}, 'rendering.marker: "star" is not one of gaussian, disk'),
-    ({"tasks": ["detect"]}, 'tasks[0]: "detect" is not one of autoencode, classify'),
+    ({"tasks": ["locate"]}, 'tasks[0]: "locate" is not one of autoencode, classify, detect'),
     ({"autoencoder__tied": "maybe"}, 'autoencoder.tied: "maybe" is not true or false'),
     # text
     (

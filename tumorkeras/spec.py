@@ -23,6 +23,7 @@ from tumorkeras.spec_sections import (
     ClassifierSection,
     Clinical,
     Comparison,
+    DetectorSection,
     Input,
     Rendering,
     Splits,
@@ -88,7 +89,7 @@ class DataSpec(Section):
         Shape and spacing of what the models read.
     classes : list of str, optional
         Names of the classes; their order gives the class ids from 0. By default the order of the source.
-    tasks, splits, rendering, preprocessing, autoencoder, classifier, training, comparison, clinical
+    tasks, splits, rendering, preprocessing, autoencoder, classifier, detector, training, comparison, clinical
         The other fields and sections, each with defaults that work; ``data_spec.yaml`` explains every field.
 
     Raises
@@ -137,6 +138,8 @@ class DataSpec(Section):
     """The autoencoder."""
     classifier: ClassifierSection = ClassifierSection()
     """The classifier."""
+    detector: DetectorSection = DetectorSection()
+    """The detector."""
     training: Training = Training()
     """How models are fitted."""
     comparison: Comparison = Comparison()
@@ -153,9 +156,10 @@ class DataSpec(Section):
     @model_validator(mode="before")
     @classmethod
     def _tasks_of_the_source(cls, values: Any) -> Any:
-        if isinstance(values, dict) and "tasks" not in values and _is_without_class(values.get("source")):
-            return {**values, "tasks": ["autoencode"]}
-        return values
+        if not isinstance(values, dict) or "tasks" in values or not _is_without_class(values.get("source")):
+            return values
+        boxed = values["source"].get("kind") in UNCLASSED
+        return {**values, "tasks": ["detect"] if boxed else ["autoencode"]}
 
     @model_validator(mode="after")
     def _sections_fit(self, info: ValidationInfo) -> Self:
@@ -201,6 +205,8 @@ class DataSpec(Section):
         classes = self.classes or known
         if known and classes and set(classes) != set(known):
             yield f"classes: {', '.join(classes)} are not the classes of the source: {', '.join(known)}"
+        if "detect" in self.tasks and self.source.kind not in UNCLASSED:
+            yield f"tasks: {self.source.kind} has no images with boxes to detect; source.kind detection has"
         if "classify" not in self.tasks:
             return
         if classes and len(classes) < 2:

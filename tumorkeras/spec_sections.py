@@ -176,6 +176,63 @@ class ClassifierSection(Section):
     """Where the first weights of the convolutions come from."""
 
 
+class AnchorsSection(Section):
+    """The anchors of the proposal network, as the audit's plan gives them."""
+
+    strides: Annotated[list[PositiveInt], Field(min_length=1)]
+    """Pixels of the canvas a cell of each level, from fine to coarse: powers of two from 4 on."""
+    sizes: Annotated[list[Annotated[list[PositiveFloat], Field(min_length=1)]], Field(min_length=1)]
+    """Square roots of areas in pixels of the canvas, a list a level, all of one length."""
+    ratios: Annotated[list[PositiveFloat], Field(min_length=1)]
+    """Height over width."""
+
+    @model_validator(mode="after")
+    def _levels_agree(self) -> Self:
+        if len(self.sizes) != len(self.strides):
+            raise ValueError(f"sizes are of {len(self.sizes)} levels, strides of {len(self.strides)}")
+        if len({len(own) for own in self.sizes}) > 1:
+            raise ValueError("sizes has lists of different lengths; one head reads every level")
+        if any(stride < 4 or stride & (stride - 1) for stride in self.strides) or self.strides != sorted(self.strides):
+            raise ValueError(f"strides {self.strides} are not rising powers of two from 4 on")
+        return self
+
+
+class DetectorSection(Section):
+    """The arguments of :func:`tumorkeras.build_detector`."""
+
+    backbone: Literal["csp_darknet", "autoencoder"] = "csp_darknet"
+    """What reads the image: a small CSPDarkNet with random weights, or the encoder of the spec's autoencoder, trained
+    first on the images without their boxes."""
+    frozen: bool | Literal["P2", "P3", "P4", "P5"] = False
+    """What of the backbone is not trained: nothing, everything (true), or all up to the end of a level."""
+    fusion: Literal["top_down", "deepest"] = "top_down"
+    """Join shallow and deep maps from stride 4 up, or use the deepest alone."""
+    fusion_width: PositiveInt = 64
+    """Channels of each level of the pyramid."""
+    anchors: AnchorsSection | None = None
+    """Anchors of the proposal network; null proposes some from the training boxes."""
+    rpn_proposals: PositiveInt = 200
+    """Regions an image that the head reads."""
+    head: Literal["level", "volume"] = "level"
+    """Reads a region from the level that fits its size, or from all of them, stacked as depth, by Conv3D blocks."""
+    region_size: PositiveInt = 7
+    """Bins of a region along each axis."""
+    filters: Annotated[list[PositiveInt], Field(min_length=1)] = [16, 32]
+    """Filters of each Conv3D block of the head volume."""
+    dense: Annotated[list[PositiveInt], Field(min_length=1)] = [256, 128]
+    """Units of each dense layer of the head."""
+    dropout: Annotated[float, Field(ge=0, lt=1), NumbersOnly] = 0.3
+    """Share of units dropped after each dense layer in training."""
+    score_threshold: Annotated[float, Field(ge=0, lt=1), NumbersOnly] = 0.05
+    """Smallest score of a detection."""
+    nms_iou: PositiveFraction = 0.5
+    """IoU from which on the weaker of two detections of a class is dropped."""
+    max_detections: PositiveInt = 100
+    """Most detections an image."""
+    epochs: PositiveInt | None = None
+    """Most epochs of the detector; null takes training.epochs."""
+
+
 class Training(Section):
     """How models are fitted."""
 
@@ -191,7 +248,9 @@ class Training(Section):
     """Random changes of the training samples: flip, rotate, shift; intensity and speckle of images and volumes; crop of
     images."""
     class_weights: bool = True
-    """Weigh rare classes up."""
+    """Weigh rare classes up; of a classifier."""
+    weight_decay: NonNegativeFloat = 1e-4
+    """Decay of the weights a step, times the learning rate; of a detector."""
     seed: Seed = 0
     """Seed of the weights, the order and the augmentation."""
 

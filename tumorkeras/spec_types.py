@@ -18,7 +18,7 @@ from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 MotionKind = Literal["random_walk", "levy_flight", "fractional_brownian"]
 LesionKind = Literal["benign", "malignant"]
 Part = Literal["train", "val", "test"]
-Task = Literal["autoencode", "classify"]
+Task = Literal["autoencode", "classify", "detect"]
 Augmentation = Literal["flip", "rotate", "shift", "crop", "intensity", "speckle"]
 AnnotationForm = Literal[
     "auto",

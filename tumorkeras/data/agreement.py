@@ -6,22 +6,23 @@ import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from tumorkeras.data.cache import rows_of
 from tumorkeras.errors import ModelError
 from tumorkeras.spec import DataSpec, SimulationSource, TracksSource
 
 if TYPE_CHECKING:  # arrays and files are scored without the readers of samples
+    from tumorkeras.data.detection import DetectionSamples
+    from tumorkeras.data.parted import Parted
     from tumorkeras.data.samples import Samples
+
+    S = TypeVar("S", Samples, DetectionSamples)
 
 logger = logging.getLogger(__name__)
 
 Shape = tuple[int | None, ...]
-
-AT_ONCE = 256  # samples that are hashed together: large sets lie on disk
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class ModelOrigin:
     data_sha256: str | None = None
 
 
-def data_hash(samples: Samples) -> str:
+def data_hash(samples: Parted) -> str:
     """SHA-256 of the samples' values, labels and parts: models with the same hash had the same data."""
     digest = hashlib.sha256()
     add_content(digest, samples)
@@ -60,15 +61,13 @@ def data_hash(samples: Samples) -> str:
     return digest.hexdigest()
 
 
-def add_content(digest: Any, samples: Samples) -> None:
-    """Add the values and labels of some samples, in their order, to a hash."""
-    for start in range(0, len(samples), AT_ONCE):
-        rows = np.arange(start, min(start + AT_ONCE, len(samples)))
-        digest.update(np.ascontiguousarray(rows_of(samples.values, rows)).data)
-    digest.update(samples.labels.tobytes())
+def add_content(digest: Any, samples: Parted) -> None:
+    """Add all that a model sees of some samples, in their order, to a hash."""
+    for piece in samples.content():
+        digest.update(np.ascontiguousarray(piece).data)
 
 
-def chosen_samples(origin: ModelOrigin, samples: Samples, part: str | None) -> Samples:
+def chosen_samples(origin: ModelOrigin, samples: S, part: str | None) -> S:
     """The samples of a part (None: all), once it is sure that the model can read them.
 
     Held-out parts of other data than the model's own are read with a warning: another split or another seed
@@ -110,7 +109,7 @@ def fits(found: Sequence[int], shape: Shape) -> bool:
     return len(found) == len(shape) and all(wanted in (None, size) for size, wanted in zip(found, shape, strict=True))
 
 
-def _differences(origin: ModelOrigin, samples: Samples) -> Iterator[tuple[str, Any, Any]]:
+def _differences(origin: ModelOrigin, samples: Samples | DetectionSamples) -> Iterator[tuple[str, Any, Any]]:
     """Each field that differs: its path in a spec, the model's value, and the data's."""
     if origin.classes is not None and origin.classes != samples.classes:
         yield "classes", list(origin.classes), list(samples.classes)

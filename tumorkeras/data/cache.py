@@ -22,6 +22,8 @@ from tumorkeras.progress import progress_bar
 IN_MEMORY = 256 * 2**20  # bytes; below it a file on disk gains nothing
 AT_ONCE = 16  # rows a piece of work: a future for each row would itself grow with the number of files
 
+PIECE = 256  # rows a piece of an array that is gone through once
+
 Fill = Callable[[int], np.ndarray]
 
 
@@ -184,3 +186,15 @@ def _check_room(folder: Path, size: int) -> None:
     if free < size:
         fault = f"the decoded samples take {size / 1e9:,.1f} GB, but {free / 1e9:,.1f} GB of the disk are free"
         raise DataError(str(folder), [f"{fault}; free some, or give a folder on another disk"])
+
+
+def in_pieces(n: int) -> Iterator[np.ndarray]:
+    """The numbers from 0 to ``n`` in pieces, to go through an array that may not fit into memory.
+
+    Examples
+    --------
+    >>> [(int(piece[0]), len(piece)) for piece in in_pieces(300)]
+    [(0, 256), (256, 44)]
+    """
+    for start in range(0, n, PIECE):
+        yield np.arange(start, min(start + PIECE, n))

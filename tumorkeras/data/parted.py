@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -21,6 +22,11 @@ class Parted:
     def __len__(self) -> int:
         return len(self.table)
 
+    @property
+    def groups(self) -> np.ndarray | None:
+        """Group of each sample, or None where the spec names no group."""
+        return None if self.table["group"].isna().any() else self.table["group"].to_numpy()
+
     def select(self, chosen: np.ndarray) -> Self:
         """The samples at the given indices or where a boolean mask is true."""
         chosen = np.asarray(chosen)
@@ -29,6 +35,10 @@ class Parted:
 
     def _at(self, rows: np.ndarray) -> dict[str, Any]:
         """The fields beside the table, of some rows."""
+        raise NotImplementedError
+
+    def content(self) -> Iterator[np.ndarray]:
+        """Everything that a model sees of the samples, in their order, piece by piece: large sets lie on disk."""
         raise NotImplementedError
 
     def part(self, name: str) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tumorkeras.data.cache import in_pieces, rows_of
 from tumorkeras.data.catalog import UNLABELLED
 from tumorkeras.data.parted import Parted
 from tumorkeras.data.parts import joined_groups, parts_of
@@ -56,10 +58,11 @@ class Samples(Parted):
         """Class ids (n,) int64."""
         return self.table["class_id"].to_numpy("int64")
 
-    @property
-    def groups(self) -> np.ndarray | None:
-        """Group of each sample, or None where the spec names no group."""
-        return None if self.table["group"].isna().any() else self.table["group"].to_numpy()
+    def content(self) -> Iterator[np.ndarray]:
+        """Values and labels."""
+        for rows in in_pieces(len(self)):
+            yield rows_of(self.values, rows)
+        yield self.labels
 
     def _at(self, rows: np.ndarray) -> dict[str, Any]:
         return {"values": choose(self.values, rows)}

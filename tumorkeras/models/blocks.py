@@ -278,11 +278,18 @@ def convolution_blocks(
 
 
 def dense_blocks(
-    x: keras.KerasTensor, units: Sequence[int], *, dropout: float, activation: str = "relu", regularizer: Any = None
+    x: keras.KerasTensor,
+    units: Sequence[int],
+    *,
+    dropout: float,
+    activation: str = "relu",
+    regularizer: Any = None,
+    normalise: bool = False,
 ) -> keras.KerasTensor:
     """A dense layer, its activation and dropout for each entry of ``units``.
 
-    The layers are called "dense_1", "dense_activation_1", "dropout_1" and so on.
+    The layers are called "dense_1", "dense_activation_1", "dropout_1" and so on. ``normalise`` puts a batch
+    normalisation before each activation.
 
     Examples
     --------
@@ -291,6 +298,7 @@ def dense_blocks(
     """
     for k, count in enumerate(units, start=1):
         x = keras.layers.Dense(count * pieces(activation), kernel_regularizer=regularizer, name=f"dense_{k}")(x)
+        x = keras.layers.BatchNormalization(name=f"dense_normalisation_{k}")(x) if normalise else x
         x = activate(x, activation, name=f"dense_activation_{k}")
         x = keras.layers.Dropout(dropout, name=f"dropout_{k}")(x)
     return x

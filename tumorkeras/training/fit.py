@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -14,14 +13,16 @@ import pandas as pd
 import tensorflow as tf
 
 from tumorkeras.data.agreement import add_content
+from tumorkeras.data.detection import DetectionSamples
 from tumorkeras.data.pipeline import batches, steps_per_epoch, training_stream
 from tumorkeras.data.samples import Samples
-from tumorkeras.errors import ModelError
 from tumorkeras.models.autoencoder import target_of
-from tumorkeras.progress import progress_bar as bar_of
 from tumorkeras.spec import Training
+from tumorkeras.training.loop import run_epochs, warmed_up_cosine
 from tumorkeras.training.networks import is_classifier
-from tumorkeras.training.state import STATE_FOLDER, Progress, TrainingState
+from tumorkeras.training.state import STATE_FOLDER, TrainingState
+
+S = TypeVar("S", Samples, DetectionSamples)
 
 
 def fit(
@@ -84,43 +85,26 @@ def fit(
     epochs = epochs or settings.epochs
     steps = steps_per_epoch(training, settings.batch_size)
     _compile(model, settings, steps * epochs)
-    fingerprint = _fingerprint(model, training, validation, [settings.model_dump(mode="json"), epochs, origin])
+    settled = [settings.model_dump(mode="json"), epochs, origin, _layers(model)]
+    fingerprint = fingerprint_of(training, validation, settled)
     state = TrainingState(model, folder and folder / STATE_FOLDER, fingerprint)
-    progress = state.restore()
-    if progress.epoch < epochs and not progress.stopped:
-        stream = _stream(model, training, settings, progress.epoch)
-        held_out = None if validation is None else _with_targets(model, batches(validation, settings.batch_size))
-        keeper = _Keeper(state, progress, settings.patience, epochs, progress_bar)
-        model.fit(
-            stream,
-            steps_per_epoch=steps,
-            initial_epoch=progress.epoch,
-            epochs=epochs,
-            validation_data=held_out,
-            callbacks=[keeper],
-            verbose=0,
-            shuffle=False,
-        )
-    _check_finite(model, progress, validation is not None)
-    if validation is not None:
-        model.set_weights(state.best_weights)
+    progress = run_epochs(
+        model,
+        lambda epoch: _stream(model, training, settings, epoch),
+        steps,
+        epochs,
+        state=state,
+        patience=settings.patience,
+        held_out=None if validation is None else _with_targets(model, batches(validation, settings.batch_size)),
+        progress_bar=progress_bar,
+    )
+    model.set_weights(state.best_weights)
     return pd.DataFrame(progress.history)
-
-
-def _check_finite(model: keras.Model, progress: Progress, validated: bool) -> None:
-    mend = "lower training.learning_rate or rescale the input (preprocessing)"
-    if not math.isfinite(progress.history[-1]["loss"]):
-        raise ModelError(model.name, [f"the loss of epoch {len(progress.history)} is not a finite number; {mend}"])
-    if validated and not progress.best_epoch:
-        raise ModelError(model.name, [f"no epoch has a finite validation loss; {mend}"])
 
 
 def _compile(model: keras.Model, settings: Training, total_steps: int) -> None:
     classifier = is_classifier(model)
-    warmup = max(1, total_steps // 10)
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0, max(1, total_steps - warmup), warmup_target=settings.learning_rate, warmup_steps=warmup
-    )
+    rate = warmed_up_cosine(settings.learning_rate, total_steps)
     model.compile(
         optimizer=keras.optimizers.Adam(rate, clipnorm=1.0),
         loss="sparse_categorical_crossentropy" if classifier else "mean_squared_error",
@@ -157,15 +141,15 @@ def _with_targets(model: keras.Model, stream: tf.data.Dataset) -> tf.data.Datase
     return stream.map(lambda arrays, labels: (arrays, target(arrays)))
 
 
-def _fingerprint(model: keras.Model, training: Samples, validation: Samples | None, settings: list[Any]) -> str:
-    """What a training depends on: values and how they are drawn, layers and their options, settings."""
+def fingerprint_of(training: S, validation: S | None, settings: list[Any]) -> str:
+    """What a training depends on: the samples and how they are drawn, and what else is named."""
     digest = hashlib.sha256()
     for samples in (training, validation):
         if samples is not None:
             add_content(digest, samples)
     spec = training.spec
     drawing = [spec.input.model_dump(mode="json"), spec.rendering.model_dump(mode="json")]
-    digest.update(json.dumps([settings, drawing, _layers(model)], sort_keys=True, default=str).encode())
+    digest.update(json.dumps([settings, drawing], sort_keys=True, default=str).encode())
     return digest.hexdigest()
 
 
@@ -175,35 +159,3 @@ def _layers(model: keras.Model) -> list[Any]:
         [type(layer).__name__, {key: value for key, value in layer.get_config().items() if key != "name"}]
         for layer in model.layers
     ]
-
-
-class _Keeper(keras.callbacks.Callback):
-    """After each epoch: a row of history, the best weights, the state on disk, and the decision to stop."""
-
-    def __init__(
-        self, state: TrainingState, progress: Progress, patience: int, epochs: int, progress_bar: bool
-    ) -> None:
-        super().__init__()
-        self.state, self.progress, self.patience = state, progress, patience
-        self.bar = bar_of(epochs, state.model.name, "epoch", shown=progress_bar, initial=progress.epoch)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        row = {name: float(value) for name, value in (logs or {}).items()}
-        progress = self.progress
-        progress.epoch = epoch + 1
-        progress.history.append({"epoch": epoch + 1, **row})
-        value = row.get("val_loss")
-        if value is not None and value < progress.best_value:  # NaN never is
-            progress.best_value, progress.best_epoch = value, epoch + 1
-            self.state.best_weights = self.model.get_weights()
-        progress.stopped = value is not None and epoch + 1 - progress.best_epoch >= self.patience
-        if not math.isfinite(row["loss"]):
-            self.model.stop_training = True
-            return
-        self.model.stop_training = progress.stopped
-        self.state.save(progress)
-        self.bar.set_postfix({name: f"{value:.4f}" for name, value in row.items()})
-        self.bar.update()
-
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        self.bar.close()

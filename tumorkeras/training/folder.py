@@ -14,13 +14,13 @@ from typing import Any, TypeVar
 import keras
 import pandas as pd
 
-# Registers the layers that a saved model names.
-import tumorkeras.layers  # noqa: F401
+# Registers the layers and models that a saved model names.
+import tumorkeras.models  # noqa: F401
 from tumorkeras.data.agreement import ModelOrigin
 from tumorkeras.errors import ModelError
 from tumorkeras.files import write_whole
 from tumorkeras.spec import DataSpec
-from tumorkeras.training.networks import is_classifier
+from tumorkeras.training.networks import classes_of
 from tumorkeras.training.state import STATE_FOLDER
 
 MODEL_FILE, SPEC_FILE, CARD_FILE, HISTORY_FILE = "model.keras", "spec.yaml", "model_card.json", "history.csv"
@@ -104,8 +104,8 @@ def check_free(folder: Path) -> None:
 def origin_of(model: keras.Model | TrainedModel) -> ModelOrigin:
     """What a model knows of the data that it was trained with; of a Keras model, only its shapes."""
     network = model.model if isinstance(model, TrainedModel) else model
-    outputs = network.output_shape[-1] if is_classifier(network) else None
-    shape = tuple(network.input_shape[1:])
+    outputs = classes_of(network)
+    shape = tuple(network.inputs[0].shape[1:])
     if not isinstance(model, TrainedModel):
         return ModelOrigin(network.name, shape, outputs)
     classes = None if outputs is None or "classes" not in model.card else tuple(model.card["classes"])

@@ -13,13 +13,10 @@ import numpy as np
 import pandas as pd
 
 from tumorkeras.data.agreement import chosen_samples, data_hash
-from tumorkeras.data.samples import Samples, load_samples
+from tumorkeras.data.detection import DetectionSamples
+from tumorkeras.data.samples import Samples
 from tumorkeras.errors import ModelError
-from tumorkeras.metrics.classification import classification_metrics
-from tumorkeras.metrics.intervals import bootstrap
-from tumorkeras.models.transfer import copy_encoder_weights
 from tumorkeras.spec import DataSpec, Part
-from tumorkeras.training.fit import fit
 from tumorkeras.training.folder import (
     PRETRAINING_FOLDER,
     TrainedModel,
@@ -30,13 +27,14 @@ from tumorkeras.training.folder import (
     save_model,
     versions,
 )
-from tumorkeras.training.networks import autoencoder_of, classifier_of, is_classifier
-from tumorkeras.training.predict import predict, reconstruction_errors, variance_errors
+from tumorkeras.training.networks import kind_of
+from tumorkeras.training.recipes import RECIPES
 from tumorkeras.training.state import clear_state
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["autoencoder", "classifier"]
+Kind = Literal["autoencoder", "classifier", "detector"]
+AnySamples = Samples | DetectionSamples
 
 
 def train(
@@ -45,31 +43,32 @@ def train(
     output: str | Path | None = None,
     *,
     initial: keras.Model | TrainedModel | str | Path | None = None,
-    samples: Samples | None = None,
+    samples: AnySamples | None = None,
     progress_bar: bool = True,
 ) -> TrainedModel:
-    """Train the autoencoder or the classifier that a spec describes.
+    """Train the autoencoder, the classifier or the detector that a spec describes.
 
     Weights are fitted on the part "train", the training stops by the part "val", and the card's metrics are
-    read once on the part "test" ("val" where there is no test). With ``classifier.pretraining: autoencoder`` and
-    no ``initial``, the autoencoder is trained first, and the classifier's convolutions start from it.
+    read once on the part "test" ("val" where there is no test). With ``classifier.pretraining: autoencoder`` or
+    ``detector.backbone: autoencoder`` and no ``initial``, the autoencoder is trained first, and the convolutions start
+    from it. The operating threshold of a detector is tuned on "val".
 
     Parameters
     ----------
     spec : DataSpec or path
         The data and the settings.
-    model : {"classifier", "autoencoder"}
+    model : {"classifier", "autoencoder", "detector"}
         What to train.
     output : path, optional
         The model's folder, absent or empty before. A training that was killed goes on from its last whole epoch
-        when it is started again with the same folder; a finished one is loaded. An autoencoder that the classifier
+        when it is started again with the same folder; a finished one is loaded. An autoencoder that another model
         starts from lies in its subfolder ``autoencoder``. None keeps the models in memory only. Plots of the
         learning curves come with :func:`tumorkeras.run`.
     initial : keras.Model, TrainedModel or path, optional
-        A model whose convolutions the new one starts from: an autoencoder, or another classifier. Given, it takes
-        the place of the spec's pretraining.
-    samples : Samples, optional
-        Already loaded samples of ``spec``.
+        A model whose convolutions the new one starts from: an autoencoder, or another classifier; of a detector, an
+        autoencoder, where the spec says ``detector.backbone: autoencoder``. It takes the place of the pretraining.
+    samples : Samples or DetectionSamples, optional
+        Already loaded samples of ``spec``: of a detector those of :func:`tumorkeras.data.detection.load_detection`.
     progress_bar : bool
         Shown on standard error, and only on a terminal or in a notebook.
 
@@ -95,41 +94,41 @@ def train(
     ('classifier', 42)
     """
     if model not in get_args(Kind):
-        raise ModelError("train", [f"model: {model!r} is neither 'autoencoder' nor 'classifier'"])
+        raise ModelError("train", [f"model: {model!r} is not one of {', '.join(get_args(Kind))}"])
     spec = spec if isinstance(spec, DataSpec) else DataSpec.from_yaml(spec)
     folder = None if output is None else Path(output)
     finished = folder is not None and is_complete(folder)
     if folder is not None and not finished:
         check_free(folder)
-    samples = load_samples(spec) if samples is None else samples
+    recipe = RECIPES[model]
+    samples = recipe.load(spec) if samples is None else samples
     start = _as_model(initial)
-    if start is None and model == "classifier" and spec.classifier.pretraining == "autoencoder":
+    if start is None and recipe.starts_from_autoencoder(spec):
         start = _pretrained(spec, folder, samples, progress_bar)
     origin = None if start is None else _weights_hash(start)
     if folder is not None and finished:
         return _finished(folder, spec, model, samples, origin)
     keras.utils.set_random_seed(spec.training.seed)
-    network = _build(spec, model, samples, start)
+    training, validation = samples.part("train"), samples.part("val") if samples.counts()["val"] else None
+    network = recipe.build(spec, training, start)
     began = time.monotonic()
-    validation = samples.part("val") if samples.counts()["val"] else None
-    epochs = spec.autoencoder.epochs if model == "autoencoder" else None
-    history = fit(
+    history = recipe.fit(
         network,
-        samples.part("train"),
+        training,
         validation,
         spec.training,
-        epochs=epochs,
+        epochs=getattr(getattr(spec, model), "epochs", None),
         folder=folder,
         progress_bar=progress_bar,
         origin=origin or "",
     )
-    card = _card(spec, model, samples, network)
-    card["pretraining"] = "none" if start is None else _kind_of(start)
+    card = _card(spec, model, samples, network) | recipe.settle(network, training, validation)
+    card["pretraining"] = "none" if start is None else kind_of(start)
     card["initial_sha256"] = origin
     card["seconds_to_train"] = round(time.monotonic() - began, 1)
     read_on = "test" if samples.counts()["test"] else "val"
     if samples.counts()[read_on]:
-        metrics = _metrics(network, samples.part(read_on))
+        metrics = recipe.measure(network, samples.part(read_on), card)
         stopped = read_on == "val"  # the figures are then a little too good
         card["metrics"] = {"part": read_on, "stopped_by_this_part": stopped, "values": _plain(metrics)}
     trained = TrainedModel(network, spec, card, history, folder)
@@ -139,20 +138,17 @@ def train(
     return trained
 
 
-def _pretrained(spec: DataSpec, folder: Path | None, samples: Samples, progress_bar: bool) -> keras.Model | None:
-    """The spec's autoencoder, trained now or loaded; None where a finished classifier did not start from one."""
+def _pretrained(spec: DataSpec, folder: Path | None, samples: AnySamples, progress_bar: bool) -> keras.Model | None:
+    """The spec's autoencoder, trained now or loaded; None where a finished model did not start from one."""
     place = None if folder is None else folder / PRETRAINING_FOLDER
     if folder is not None and is_complete(folder) and not is_complete(folder / PRETRAINING_FOLDER):
         return None  # it started from another model, which _finished tells
-    logger.info("classifier.pretraining: the autoencoder comes first%s", "" if place is None else f", in {place}")
-    return train(spec, "autoencoder", place, samples=samples, progress_bar=progress_bar).model
+    logger.info("the autoencoder comes first%s", "" if place is None else f", in {place}")
+    own = samples if isinstance(samples, Samples) else None
+    return train(spec, "autoencoder", place, samples=own, progress_bar=progress_bar).model
 
 
-def _kind_of(model: keras.Model) -> Kind:
-    return "classifier" if is_classifier(model) else "autoencoder"
-
-
-def _finished(folder: Path, spec: DataSpec, kind: Kind, samples: Samples, origin: str | None) -> TrainedModel:
+def _finished(folder: Path, spec: DataSpec, kind: Kind, samples: AnySamples, origin: str | None) -> TrainedModel:
     trained = load(folder)
     card = trained.card
     faults = []
@@ -194,18 +190,9 @@ def _as_model(initial: keras.Model | TrainedModel | str | Path | None) -> keras.
     return initial.model if isinstance(initial, TrainedModel) else initial
 
 
-def _build(spec: DataSpec, kind: Kind, samples: Samples, initial: keras.Model | None) -> keras.Model:
-    if kind == "classifier":
-        return classifier_of(spec, len(samples.classes), initial)
-    network = autoencoder_of(spec)
-    if initial is not None:
-        copy_encoder_weights(initial, network)
-    return network
-
-
 def evaluate(
     model: keras.Model | TrainedModel | str | Path,
-    data: Samples | DataSpec | str | Path,
+    data: AnySamples | DataSpec | str | Path,
     split: Part | None = "test",
 ) -> pd.DataFrame:
     """Metrics of a model on a part of the data, each with its 95 % bootstrap interval.
@@ -213,8 +200,8 @@ def evaluate(
     Parameters
     ----------
     model : keras.Model, TrainedModel or path
-        A classifier or an autoencoder, or the folder of a trained model.
-    data : Samples, DataSpec or path
+        A classifier, an autoencoder or a detector, or the folder of a trained model.
+    data : Samples, DetectionSamples, DataSpec or path
         Samples, or a spec that describes them.
     split : {"train", "val", "test"} or None
         The part that is read; None reads every sample.
@@ -224,7 +211,8 @@ def evaluate(
     pandas.DataFrame
         One row per metric, with the columns ``value``, ``low``, ``high`` and ``n``. Of a classifier
         :func:`tumorkeras.metrics.classification_metrics`; of an autoencoder the mean squared error of the
-        reconstruction, and beside it that of the mean image.
+        reconstruction, and beside it that of the mean image; of a detector
+        :func:`tumorkeras.metrics.detection_metrics`, one row a metric and class, at the threshold of its card.
 
     Raises
     ------
@@ -245,49 +233,30 @@ def evaluate(
     model = load(model) if isinstance(model, str | Path) else model
     if isinstance(data, str | Path):
         data = DataSpec.from_yaml(data)
-    samples = load_samples(data) if isinstance(data, DataSpec) else data
-    chosen = chosen_samples(origin_of(model), samples, split)
-    return _metrics(model.model if isinstance(model, TrainedModel) else model, chosen)
-
-
-def _metrics(network: keras.Model, samples: Samples) -> pd.DataFrame:
-    if _kind_of(network) == "autoencoder":
-        return _reconstruction_metrics(network, samples)
-    probabilities = predict(network, samples)
-    return classification_metrics(samples.labels, probabilities, classes=list(samples.classes), groups=samples.groups)
-
-
-def _reconstruction_metrics(network: keras.Model, samples: Samples) -> pd.DataFrame:
-    errors = {
-        "reconstruction_error": reconstruction_errors(network, samples),
-        "mean_image_error": variance_errors(network, samples),
-    }
-    table = np.stack(list(errors.values()), axis=1).astype("float64")
-    result = bootstrap(
-        lambda weights: weights @ table / weights.sum(axis=1, keepdims=True),
-        len(table),
-        groups=samples.groups,
-    )
-    columns = {"value": result.value, "low": result.low, "high": result.high, "n": len(table)}
-    return pd.DataFrame(columns, index=pd.Index(list(errors), name="metric"))
+    network, card = (model.model, model.card) if isinstance(model, TrainedModel) else (model, {})
+    recipe = RECIPES[kind_of(network)]
+    samples: Any = recipe.load(data) if isinstance(data, DataSpec) else data
+    return recipe.measure(network, chosen_samples(origin_of(model), samples, split), card)
 
 
 def _plain(metrics: pd.DataFrame) -> dict[str, dict[str, float | None]]:
     """The table as JSON has it: an undefined figure is null."""
     return {
-        str(name): {str(column): None if pd.isna(value) else float(value) for column, value in row.items()}
+        _in_words(name): {str(column): None if pd.isna(value) else float(value) for column, value in row.items()}
         for name, row in metrics.iterrows()
     }
 
 
-def _card(spec: DataSpec, kind: Kind, samples: Samples, network: keras.Model) -> dict[str, Any]:
-    # Of two classes the second is called where its probability reaches the threshold.
-    threshold = {"threshold": 0.5} if kind == "classifier" and len(samples.classes) == 2 else {}
+def _in_words(name: Any) -> str:
+    """The name of a row; of a metric and a class both: "AP50 of RBC"."""
+    return " of ".join(name) if isinstance(name, tuple) else str(name)
+
+
+def _card(spec: DataSpec, kind: Kind, samples: AnySamples, network: keras.Model) -> dict[str, Any]:
     return {
         "name": spec.name,
         "kind": kind,
         "classes": list(samples.classes),
-        **threshold,
         "input_shape": list(spec.input.shape),
         "parameters": int(network.count_params()),
         "data_sha256": data_hash(samples),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import keras
 
-from tumorkeras.models import build_autoencoder, build_classifier
+from tumorkeras.anchors import Anchors
+from tumorkeras.errors import ModelError
+from tumorkeras.models import Detector, TrainingSettings, build_autoencoder, build_classifier, build_detector
 from tumorkeras.spec import DataSpec
 
 
@@ -36,8 +40,62 @@ def classifier_of(spec: DataSpec, num_classes: int, initial: keras.Model | None 
     return build_classifier(spec.input.shape, num_classes, preprocessing=_steps(spec), initial=initial, **settings)
 
 
+def detector_of(
+    spec: DataSpec, num_classes: int, anchors: Anchors | None = None, initial: keras.Model | None = None
+) -> Detector:
+    """The detector of a spec, with random weights; its backbone is that of ``initial`` where the spec wants one.
+
+    Raises
+    ------
+    ModelError
+        If ``initial`` is given and the spec's backbone is another, or the other way round.
+
+    Examples
+    --------
+    >>> spec = DataSpec.from_dict({"name": "lesions", "source": {"kind": "phantoms"}, "input": {"shape": [64, 64, 1]}})
+    >>> detector_of(spec, 2).canvas
+    (64, 64)
+    """
+    wanted = spec.detector.backbone == "autoencoder"
+    if wanted != (initial is not None):
+        found = "a model to start from" if initial is not None else "no autoencoder to start from"
+        raise ModelError("detector", [f"detector.backbone: is {spec.detector.backbone}, but {found} is given"])
+    settings = spec.detector.model_dump(exclude={"backbone", "anchors", "epochs"})
+    training = TrainingSettings(seed=spec.training.seed)
+    return build_detector(
+        spec.input.shape,
+        num_classes,
+        backbone=initial,
+        anchors=anchors,
+        preprocessing=_steps(spec),
+        training=training,
+        **settings,
+    )
+
+
+def kind_of(model: keras.Model) -> Literal["autoencoder", "classifier", "detector"]:
+    """What a model is.
+
+    Examples
+    --------
+    >>> from tumorkeras.models import build_classifier
+    >>> kind_of(build_classifier((8, 12, 12, 1), 2, filters=(4,)))
+    'classifier'
+    """
+    if isinstance(model, Detector):
+        return "detector"
+    return "classifier" if is_classifier(model) else "autoencoder"
+
+
+def classes_of(model: keras.Model) -> int | None:
+    """Number of classes of a classifier or detector; None of an autoencoder."""
+    if isinstance(model, Detector):
+        return model.num_classes
+    return model.output_shape[-1] if is_classifier(model) else None
+
+
 def is_classifier(model: keras.Model) -> bool:
-    """Whether a model gives probabilities; the other kind, the autoencoder, gives reconstructions.
+    """Whether a model gives probabilities.
 
     Examples
     --------

@@ -10,6 +10,7 @@ import keras
 from tumorkeras.anchors import DEFAULT_ANCHORS, Anchors
 from tumorkeras.errors import ModelError
 from tumorkeras.layers import Detections, Letterbox, LetterboxBoxes, RoIAlign
+from tumorkeras.layers.float32 import is_number
 from tumorkeras.models.blocks import is_positive, preprocess
 from tumorkeras.models.detector.backbone import FINEST, backbone_levels
 from tumorkeras.models.detector.heads import propose, region_head
@@ -65,7 +66,7 @@ def build_detector(
     frozen : bool or str
         What of the backbone is not trained: nothing, everything (True), or all up to the end of a level ("P3").
     fusion : {"top_down", "deepest"}
-        Join the maps from stride 4 up, or use the deepest one alone.
+        Join the maps from stride 4 up, or use the deepest one alone, which then bears the anchors of all levels.
     fusion_width : int
         Channels of every level, and of the proposal network.
     proposals : {"rpn", "external"}
@@ -129,6 +130,7 @@ def build_detector(
     images = keras.Input((None, None, channels), name="images")
     x = preprocess(Letterbox(height, width, name="letterbox")(images), preprocessing)
     levels = backbone_levels(x, backbone, frozen)
+    anchors = _on_one_level(anchors, max(levels)) if fusion == "deepest" else anchors
     levels = FUSIONS[fusion](levels, anchors.strides, fusion_width)
     if proposals == "rpn":
         read = _levels_of(anchors, levels)
@@ -147,6 +149,10 @@ def build_detector(
     detector = Detector(inputs, found, name=name)
     detector.settings = training or TrainingSettings()
     return detector
+
+
+def _on_one_level(anchors: Anchors, stride: int) -> Anchors:
+    return Anchors((stride,), (tuple(size for sizes in anchors.sizes for size in sizes),), anchors.ratios)
 
 
 def _levels_of(anchors: Anchors, levels: dict[int, keras.KerasTensor]) -> list[keras.KerasTensor]:
@@ -172,11 +178,28 @@ def _check(given: Mapping[str, Any]) -> None:
         if given[name] not in choices:
             faults.append(f"{name}: {given[name]!r} is not one of {', '.join(choices)}")
     for name in ("filters", "dense"):
-        if not given[name] or not all(map(is_positive, given[name])):
+        if not isinstance(given[name], Sequence) or not given[name] or not all(map(is_positive, given[name])):
             faults.append(f"{name}: {given[name]} is not a list of positive integers")
-    if not 0 <= given["dropout"] < 1:
-        faults.append(f"dropout: {given['dropout']} is not from 0 to below 1")
-    if min(given["anchors"].strides, default=0) < FINEST:
-        faults.append(f"anchors: strides {given['anchors'].strides} begin below {FINEST}")
+    for name in ("dropout", "score_threshold"):
+        if not (is_number(given[name]) and 0 <= given[name] < 1):
+            faults.append(f"{name}: {given[name]!r} is not from 0 to below 1")
+    for name in ("nms_iou", "rpn_nms_iou"):
+        if not (is_number(given[name], above=0) and given[name] <= 1):
+            faults.append(f"{name}: {given[name]!r} is not above 0 to 1")
+    faults += _anchor_faults(given["anchors"])
     if faults:
         raise ModelError("build_detector", faults)
+
+
+def _anchor_faults(anchors: Any) -> list[str]:
+    if not isinstance(anchors, Anchors):
+        return [f"anchors: {anchors!r} is no tumorkeras.anchors.Anchors"]
+    faults = []
+    if min(anchors.strides, default=0) < FINEST:
+        faults.append(f"anchors: strides {anchors.strides} begin below {FINEST}")
+    if len(anchors.sizes) != len(anchors.strides) or len({len(own) for own in anchors.sizes}) != 1:
+        faults.append(f"anchors: sizes {anchors.sizes} are not equally many for each of the strides {anchors.strides}")
+    numbers = [*anchors.ratios, *(size for own in anchors.sizes for size in own)]
+    if not anchors.ratios or not all(is_number(number, above=0) for number in numbers):
+        faults.append("anchors: sizes and ratios are positive numbers, of each one or more")
+    return faults

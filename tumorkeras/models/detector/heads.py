@@ -66,7 +66,7 @@ def region_head(
     regions = keras.Input(tuple(shape), name="regions")
     x = convolution_blocks(regions, filters) if len(shape) == 4 else regions
     x = layers.Flatten(name="flatten")(x)
-    x = dense_blocks(x, dense, dropout=dropout)
+    x = dense_blocks(x, dense, dropout=dropout, normalise=True)
     start = keras.initializers.RandomNormal(stddev=0.001)
     logits = layers.Dense(num_classes + 1, dtype="float32", name="logits")(x)
     deltas = layers.Dense(4, kernel_initializer=start, dtype="float32", name="deltas")(x)

@@ -42,7 +42,7 @@ def top_down_pyramid(
     joined: dict[int, keras.KerasTensor] = {}
     above = None
     for stride in sorted(levels, reverse=True):
-        lateral = layers.Conv2D(width, 1, name=f"lateral_{stride}")(levels[stride])
+        lateral = _lateral(levels[stride], width, stride)
         above = lateral if above is None else layers.Add(name=f"joined_{stride}")([lateral, _doubled(above, lateral)])
         joined[stride] = _smoothed(above, width, stride)
     return _extended(dict(sorted(joined.items())), strides)
@@ -53,12 +53,21 @@ def deepest_level(
 ) -> dict[int, keras.KerasTensor]:
     """Leave the shallow maps aside: the coarsest one alone, brought to ``width`` channels."""
     stride = max(levels)
-    lateral = layers.Conv2D(width, 1, name=f"lateral_{stride}")(levels[stride])
+    lateral = _lateral(levels[stride], width, stride)
     return _extended({stride: _smoothed(lateral, width, stride)}, strides)
 
 
+# Normalised: without, the pyramid and what reads it learn slowly from random weights (He, Girshick & Dollar,
+# "Rethinking ImageNet Pre-training", ICCV 2019).
+def _lateral(x: keras.KerasTensor, width: int, stride: int) -> keras.KerasTensor:
+    x = layers.Conv2D(width, 1, use_bias=False, name=f"lateral_{stride}")(x)
+    return layers.BatchNormalization(name=f"lateral_normalisation_{stride}")(x)
+
+
 def _smoothed(x: keras.KerasTensor, width: int, stride: int) -> keras.KerasTensor:
-    return layers.Conv2D(width, 3, padding="same", name=f"pyramid_{stride}")(x)
+    x = layers.Conv2D(width, 3, padding="same", use_bias=False, name=f"smoothed_{stride}")(x)
+    x = layers.BatchNormalization(name=f"smoothed_normalisation_{stride}")(x)
+    return layers.ReLU(name=f"pyramid_{stride}")(x)
 
 
 def _doubled(x: keras.KerasTensor, like: keras.KerasTensor) -> keras.KerasTensor:

@@ -35,7 +35,7 @@ class TrainingSettings:
     Examples
     --------
     >>> TrainingSettings(region_samples=32).rpn_samples
-    128
+    256
     >>> TrainingSettings(rpn_positive_iou=0.2)
     Traceback (most recent call last):
     tumorkeras.errors.ModelError: detector: rpn_negative_iou: 0.3 is above rpn_positive_iou, 0.2
@@ -43,10 +43,10 @@ class TrainingSettings:
 
     rpn_positive_iou: float = 0.6
     rpn_negative_iou: float = 0.3
-    rpn_samples: int = 128
+    rpn_samples: int = 256
     rpn_positive_share: float = 0.5
     region_positive_iou: float = 0.5
-    region_samples: int = 64
+    region_samples: int = 128
     region_positive_share: float = 0.25
     seed: int = 0
 

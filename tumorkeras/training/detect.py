@@ -1,0 +1,117 @@
+"""What a detector finds in samples, and what is there, in the arrays that the metrics take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tumorkeras.boxes import pad
+from tumorkeras.data.detection import DetectionSamples, detection_batches
+from tumorkeras.metrics import average_precision
+from tumorkeras.models.detector.model import split_batch
+from tumorkeras.progress import progress_bar as bar_of
+
+Padded = dict[str, np.ndarray]
+
+
+def truth_of(samples: DetectionSamples) -> Padded:
+    """The objects of samples: ``boxes`` (n, m, 4), xyxy in pixels of the files, and ``classes`` (n, m), -1 as padding."""
+    found = [samples.boxes_of(k) for k in range(len(samples))]
+    boxes = [samples.placement(k).invert(own) for k, (own, _) in enumerate(found)]
+    padded, classes = pad(boxes, [ids for _, ids in found])
+    return {"boxes": padded, "classes": classes}
+
+
+def detect(model: keras.Model, samples: DetectionSamples, batch_size: int = 8, progress_bar: bool = False) -> Padded:
+    """What a detector finds in samples: its outputs, stacked, with boxes in pixels of the files.
+
+    The images are read on their canvas, as they lie in the samples, so the model's canvas should be the same.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``boxes`` (n, most, 4) float32, ``scores`` (n, most) float32, ``classes`` (n, most) int32, padded with -1, and
+        ``num_detections`` (n,) int32.
+    """
+    found = _run(compiled_detector(model), detection_batches(samples, batch_size), len(samples), progress_bar)
+    detections = {key: np.concatenate([batch[key] for batch in found]) for key in found[0]}
+    for k in range(len(samples)):
+        count = detections["num_detections"][k]
+        height, width = samples.placement(k).size
+        boxes = samples.placement(k).invert(detections["boxes"][k, :count])
+        detections["boxes"][k, :count] = np.clip(boxes, 0, [width, height, width, height])
+    return detections
+
+
+def _run(call: Any, batches: tf.data.Dataset, total: int, progress_bar: bool) -> list[Padded]:
+    found = []
+    with bar_of(total, "detecting", "image", shown=progress_bar) as bar:
+        for batch in batches:
+            answer = {key: value.numpy() for key, value in call(split_batch(batch)[0]).items()}
+            found.append(answer)
+            bar.update(len(answer["scores"]))
+    return found
+
+
+def compiled_detector(model: keras.Model) -> Any:
+    """A detector's inference call as one graph for every number and size of images."""
+    inputs = {each.name: tf.TensorSpec(each.shape, tf.float32) for each in model.inputs}
+    signature = inputs if len(inputs) > 1 else inputs["images"]
+    return tf.function(lambda images: model(images, training=False), input_signature=[signature])
+
+
+class DetectionAveragePrecision(keras.callbacks.Callback):
+    """Adds ``val_AP50`` and ``val_AP`` (mean over IoU 0.50 to 0.95) to the logs at the end of each epoch.
+
+    Put it before callbacks that read the logs, such as ``keras.callbacks.ModelCheckpoint``.
+
+    Parameters
+    ----------
+    data : iterable
+        Batches as :class:`tumorkeras.models.Detector` takes them in ``evaluate``; gone through once an epoch.
+    classes : sequence of str
+        Names by class id.
+
+    Examples
+    --------
+    >>> from tumorkeras.models import build_detector
+    >>> detector = build_detector((64, 64, 1), 1)
+    >>> detector.compile("adam")
+    >>> batch = (np.zeros((2, 64, 64, 1)), {"boxes": np.array([[[8, 8, 40, 40.0]]] * 2), "classes": np.zeros((2, 1))})
+    >>> data = tf.data.Dataset.from_tensors(batch)
+    >>> history = detector.fit(data, verbose=0, callbacks=[DetectionAveragePrecision(data, ["lesion"])])
+    >>> "val_AP50" in history.history
+    True
+    """
+
+    def __init__(self, data: Iterable[Any], classes: Sequence[str]) -> None:
+        super().__init__()
+        self.data, self.classes = data, list(classes)
+        self._call: Any = None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Detect, match and log."""
+        if self._call is None:
+            self._call = compiled_detector(self.model)
+        if logs is not None:
+            logs |= average_precision_of(self._call, self.data, self.classes)
+
+
+def average_precision_of(call: Any, data: Iterable[Any], classes: Sequence[str]) -> dict[str, float]:
+    """``val_AP50`` and ``val_AP`` of a compiled detector on batches with objects."""
+    found: list[Padded] = []
+    boxes: list[np.ndarray] = []
+    ids: list[np.ndarray] = []
+    for batch in data:
+        images, truth = split_batch(batch)
+        found.append({key: np.asarray(value) for key, value in call(images).items()})
+        boxes += list(np.asarray(truth["boxes"]))
+        ids += list(np.asarray(truth["classes"]))
+    padded, padded_ids = pad(boxes, ids)
+    detections = {key: np.concatenate([each[key] for each in found]) for key in ("boxes", "scores", "classes")}
+    figures = average_precision({"boxes": padded, "classes": padded_ids}, detections, classes)
+    return {"val_AP50": figures.ap50, "val_AP": figures.ap}

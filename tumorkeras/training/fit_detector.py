@@ -1,0 +1,141 @@
+"""The training of a detector: anchors that reach the boxes, a moving average of the weights, AP on validation."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from tumorkeras.anchors import Anchors, propose_anchors, recall
+from tumorkeras.data.detection import DetectionSamples, detection_batches, detection_stream
+from tumorkeras.errors import DataError
+from tumorkeras.models.detector import Detector
+from tumorkeras.spec import DataSpec, Training
+from tumorkeras.training.detect import average_precision_of, compiled_detector
+from tumorkeras.training.fit import fingerprint_of
+from tumorkeras.training.loop import run_epochs, warmed_up_cosine
+from tumorkeras.training.state import STATE_FOLDER, TrainingState
+
+logger = logging.getLogger(__name__)
+
+ENOUGH_RECALL = 0.9
+AVERAGED_EPOCHS = 2  # that the moving average of the weights looks back
+
+
+def fit_detector(
+    model: Detector,
+    training: DetectionSamples,
+    validation: DetectionSamples | None,
+    settings: Training,
+    *,
+    epochs: int | None = None,
+    folder: Path | None = None,
+    progress_bar: bool = True,
+    origin: str = "",
+) -> pd.DataFrame:
+    """Train a detector; the model is left with its best weights.
+
+    A moving average of the weights is what is measured and kept. Best means the largest AP50 on the validation
+    samples; without any, or where none has an object, the last weights stay. With ``folder`` the same call goes on
+    after a stop, as :func:`tumorkeras.training.fit.fit` does.
+
+    Parameters
+    ----------
+    model : Detector
+        From :func:`tumorkeras.build_detector`, on the canvas of the samples.
+    training, validation : DetectionSamples
+        What the weights are fitted to, and what stops the fitting.
+    settings, epochs, folder, progress_bar, origin
+        As in :func:`tumorkeras.training.fit.fit`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per epoch: ``epoch``, ``loss``, the four losses, ``val_AP50``, ``val_AP``.
+
+    Raises
+    ------
+    ModelError
+        As :func:`tumorkeras.training.fit.fit`.
+    """
+    epochs = epochs or settings.epochs
+    steps = math.ceil(len(training) / settings.batch_size)
+    model.compile(optimizer_for(settings, steps, epochs))
+    settled = [settings.model_dump(mode="json"), epochs, origin, training.spec.detector.model_dump(mode="json")]
+    state = TrainingState(model, folder and folder / STATE_FOLDER, fingerprint_of(training, validation, settled))
+    augment = [name for name in settings.augment if name != "shift"]
+    run = run_epochs(
+        model,
+        lambda epoch: detection_stream(training, settings.batch_size, augment=augment, seed=settings.seed, epoch=epoch),
+        steps,
+        epochs,
+        state=state,
+        patience=settings.patience,
+        measure=_Measure(model, validation, settings.batch_size),
+        value_of=_loss_of_precision,
+        progress_bar=progress_bar,
+    )
+    model.set_weights(state.best_weights)
+    return pd.DataFrame(run.history)
+
+
+def optimizer_for(settings: Training, steps: int, epochs: int) -> keras.optimizers.Optimizer:
+    """AdamW with a warmed-up cosine, keeping a moving average of the weights of about two epochs."""
+    momentum = 1 - 1 / (AVERAGED_EPOCHS * steps + 1)
+    rate = warmed_up_cosine(settings.learning_rate, steps * epochs)
+    return keras.optimizers.AdamW(
+        rate, weight_decay=settings.weight_decay, clipnorm=5.0, use_ema=True, ema_momentum=momentum
+    )
+
+
+class _Measure:
+    """AP on the validation samples; nothing where there is no object to find."""
+
+    def __init__(self, model: Detector, validation: DetectionSamples | None, batch_size: int) -> None:
+        has_objects = validation is not None and validation.most_objects > 0
+        self.batches = detection_batches(validation, batch_size) if has_objects and validation is not None else None
+        self.classes = () if validation is None else validation.classes
+        self.call: tf.types.experimental.GenericFunction = compiled_detector(model)
+
+    def __call__(self) -> dict[str, float]:
+        return {} if self.batches is None else average_precision_of(self.call, self.batches, self.classes)
+
+
+def _loss_of_precision(row: Mapping[str, float]) -> float | None:
+    return -row["val_AP50"] if "val_AP50" in row else None
+
+
+def anchors_of(spec: DataSpec, training: DetectionSamples) -> tuple[Anchors, float]:
+    """The anchors of a spec, proposed from the boxes of the training samples where it names none, and their recall.
+
+    A recall below 0.9 at IoU 0.5 is warned of: what no anchor reaches is hardly ever found.
+
+    Raises
+    ------
+    DataError
+        If there is no box.
+    """
+    boxes = np.concatenate([training.boxes_of(k)[0] for k in range(len(training))])
+    if not len(boxes):
+        raise DataError("training part", ["no image has an object; a detector learns from boxes"])
+    canvas = (training.images.shape[1], training.images.shape[2])
+    given = spec.detector.anchors
+    if given is None:
+        anchors = propose_anchors(boxes, canvas, spec.training.seed)
+    else:
+        anchors = Anchors(tuple(given.strides), tuple(map(tuple, given.sizes)), tuple(given.ratios))
+    found = recall(anchors, boxes, canvas)
+    if found < ENOUGH_RECALL:
+        logger.warning(
+            "the anchors meet %.3f of the %d training boxes at IoU 0.5; give others (detector.anchors: null proposes "
+            "some from the boxes) or a larger input.shape",
+            found,
+            len(boxes),
+        )
+    return anchors, round(found, 4)

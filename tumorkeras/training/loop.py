@@ -1,0 +1,148 @@
+"""The epochs of a training, whatever is trained: history, best weights, early stopping, and the state on disk."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tumorkeras.errors import ModelError
+from tumorkeras.progress import progress_bar as bar_of
+from tumorkeras.training.state import Progress, TrainingState
+
+
+def run_epochs(
+    model: keras.Model,
+    stream: Callable[[int], tf.data.Dataset],
+    steps: int,
+    epochs: int,
+    *,
+    state: TrainingState,
+    patience: int,
+    held_out: tf.data.Dataset | None = None,
+    measure: Callable[[], dict[str, float]] = dict,
+    value_of: Callable[[Mapping[str, float]], float | None] = lambda row: row.get("val_loss"),
+    progress_bar: bool = True,
+) -> Progress:
+    """Go on from the state's last epoch to the end, or to where patience ends.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Compiled. Where its optimizer keeps a moving average of the weights, that is what is measured and kept.
+    stream : callable
+        The endless training stream that begins with a given epoch.
+    steps, epochs : int
+    state : TrainingState
+        Whose ``best_weights`` are those of the best epoch, or of the last where nothing is measured.
+    patience : int
+        Epochs without a better value after which the training stops.
+    held_out : tf.data.Dataset, optional
+        What Keras measures the validation loss on.
+    measure : callable, optional
+        Figures that are added to the row of an epoch.
+    value_of : callable, optional
+        From a row to what is to become small; None where it is unknown.
+    progress_bar : bool
+        Shown on standard error, and only on a terminal or in a notebook.
+
+    Raises
+    ------
+    ModelError
+        If the loss is no longer a number, or never had a value.
+    """
+    progress = state.restore()
+    if progress.epoch < epochs and not progress.stopped:
+        keeper = _Keeper(state, progress, patience, epochs, measure, value_of, progress_bar)
+        model.fit(
+            stream(progress.epoch),
+            steps_per_epoch=steps,
+            initial_epoch=progress.epoch,
+            epochs=epochs,
+            validation_data=held_out,
+            callbacks=[keeper],
+            verbose=0,
+            shuffle=False,
+        )
+    _check_finite(model, progress)
+    return progress
+
+
+def _check_finite(model: keras.Model, progress: Progress) -> None:
+    mend = "lower training.learning_rate or rescale the input (preprocessing)"
+    if not math.isfinite(progress.history[-1]["loss"]):
+        raise ModelError(model.name, [f"the loss of epoch {len(progress.history)} is not a finite number; {mend}"])
+    if not progress.best_epoch:
+        raise ModelError(model.name, [f"no epoch has a finite validation loss; {mend}"])
+
+
+class _Keeper(keras.callbacks.Callback):
+    """After each epoch: a row of history, the best weights, the state on disk, and the decision to stop."""
+
+    def __init__(
+        self,
+        state: TrainingState,
+        progress: Progress,
+        patience: int,
+        epochs: int,
+        measure: Callable[[], dict[str, float]],
+        value_of: Callable[[Mapping[str, float]], float | None],
+        progress_bar: bool,
+    ) -> None:
+        super().__init__()
+        self.state, self.progress, self.patience = state, progress, patience
+        self.measure, self.value_of = measure, value_of
+        self.bar = bar_of(epochs, state.model.name, "epoch", shown=progress_bar, initial=progress.epoch)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        row = {name: float(value) for name, value in (logs or {}).items()}
+        with averaged_weights(self.model):
+            row |= self.measure()
+            self._keep_the_best(epoch, self.value_of(row))
+        self.progress.epoch = epoch + 1
+        self.progress.history.append({"epoch": epoch + 1, **row})
+        self.model.stop_training = self.progress.stopped or not math.isfinite(row["loss"])
+        if not math.isfinite(row["loss"]):
+            return
+        self.state.save(self.progress)
+        self.bar.set_postfix({name: f"{value:.4f}" for name, value in row.items()})
+        self.bar.update()
+
+    def _keep_the_best(self, epoch: int, value: float | None) -> None:
+        progress = self.progress
+        if value is None or value < progress.best_value:  # NaN never is
+            progress.best_value = float("inf") if value is None else value
+            progress.best_epoch = epoch + 1
+            self.state.best_weights = self.model.get_weights()
+        progress.stopped = epoch + 1 - progress.best_epoch >= self.patience
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self.bar.close()
+
+
+@contextmanager
+def averaged_weights(model: keras.Model) -> Iterator[None]:
+    """Let a model have the moving average of its weights for a while, where its optimizer keeps one."""
+    if not model.optimizer.use_ema:
+        yield
+        return
+    # As in keras.callbacks.SwapEMAWeights, which would leave the average in the model while the state is saved.
+    averages = model.optimizer._model_variables_moving_average
+    own = [variable.numpy() for variable in model.trainable_variables]
+    for variable, average in zip(model.trainable_variables, averages, strict=True):
+        variable.assign(average)
+    yield
+    for variable, value in zip(model.trainable_variables, own, strict=True):
+        variable.assign(value)
+
+
+def warmed_up_cosine(learning_rate: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """A learning rate that rises over a tenth of the steps and falls to 0 along a cosine."""
+    warmup = max(1, steps // 10)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, max(1, steps - warmup), warmup_target=learning_rate, warmup_steps=warmup
+    )

@@ -1,0 +1,151 @@
+"""What differs between the kinds of models in a training: data, network, fit, and what is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import pandas as pd
+
+from tumorkeras.data.detection import DetectionSamples, load_detection
+from tumorkeras.data.samples import Samples, load_samples
+from tumorkeras.metrics import bootstrap, classification_metrics, detection_metrics, tune_threshold
+from tumorkeras.models.transfer import copy_encoder_weights
+from tumorkeras.spec import DataSpec
+from tumorkeras.training.detect import detect, truth_of
+from tumorkeras.training.fit import fit
+from tumorkeras.training.fit_detector import anchors_of, fit_detector
+from tumorkeras.training.networks import autoencoder_of, classifier_of, detector_of
+from tumorkeras.training.predict import predict, reconstruction_errors, variance_errors
+
+Card = dict[str, Any]
+
+
+class Recipe(NamedTuple):
+    """How a kind of model is trained.
+
+    Attributes
+    ----------
+    load : callable
+        From a spec to its samples.
+    build : callable
+        From spec, training samples and the model that the new one starts from (or None) to the network.
+    fit : callable
+        As :func:`tumorkeras.training.fit.fit`.
+    settle : callable
+        From the trained network, training and validation samples to entries of its card.
+    measure : callable
+        From network, samples and card to a table of figures with their intervals.
+    starts_from_autoencoder : callable
+        Whether a spec wants the autoencoder trained first.
+    """
+
+    load: Callable[[DataSpec], Any]
+    build: Callable[[DataSpec, Any, keras.Model | None], keras.Model]
+    fit: Callable[..., pd.DataFrame]
+    settle: Callable[[keras.Model, Any, Any], Card]
+    measure: Callable[[keras.Model, Any, Card], pd.DataFrame]
+    starts_from_autoencoder: Callable[[DataSpec], bool]
+
+
+# ------------------------------------------------------------------------------------------------------ autoencoder
+
+
+def _autoencoder(spec: DataSpec, training: Samples, initial: keras.Model | None) -> keras.Model:
+    network = autoencoder_of(spec)
+    if initial is not None:
+        copy_encoder_weights(initial, network)
+    return network
+
+
+def _reconstruction_metrics(network: keras.Model, samples: Samples, card: Card) -> pd.DataFrame:
+    errors = {
+        "reconstruction_error": reconstruction_errors(network, samples),
+        "mean_image_error": variance_errors(network, samples),
+    }
+    table = np.stack(list(errors.values()), axis=1).astype("float64")
+    result = bootstrap(
+        lambda weights: weights @ table / weights.sum(axis=1, keepdims=True),
+        len(table),
+        groups=samples.groups,
+    )
+    columns = {"value": result.value, "low": result.low, "high": result.high, "n": len(table)}
+    return pd.DataFrame(columns, index=pd.Index(list(errors), name="metric"))
+
+
+# ------------------------------------------------------------------------------------------------------- classifier
+
+
+def _classifier(spec: DataSpec, training: Samples, initial: keras.Model | None) -> keras.Model:
+    return classifier_of(spec, len(training.classes), initial)
+
+
+def _settle_classifier(network: keras.Model, training: Samples, validation: Samples | None) -> Card:
+    # Of two classes the second is called where its probability reaches the threshold.
+    return {"threshold": 0.5} if len(training.classes) == 2 else {}
+
+
+def _classification_metrics(network: keras.Model, samples: Samples, card: Card) -> pd.DataFrame:
+    probabilities = predict(network, samples)
+    return classification_metrics(samples.labels, probabilities, classes=list(samples.classes), groups=samples.groups)
+
+
+# --------------------------------------------------------------------------------------------------------- detector
+
+THRESHOLD = 0.5  # where there is no validation part to tune it on
+
+
+def _detector(spec: DataSpec, training: DetectionSamples, initial: keras.Model | None) -> keras.Model:
+    anchors, _ = anchors_of(spec, training)
+    return detector_of(spec, len(training.classes), anchors, initial)
+
+
+def _settle_detector(network: keras.Model, training: DetectionSamples, validation: DetectionSamples | None) -> Card:
+    """The anchors with their recall, and the threshold with the largest F1 on the validation samples."""
+    anchors, reached = anchors_of(training.spec, training)
+    card: Card = {
+        "anchors": {"strides": anchors.strides, "sizes": anchors.sizes, "ratios": anchors.ratios},
+        "anchor_recall": reached,
+        "threshold": THRESHOLD,
+    }
+    if validation is None or not validation.most_objects:
+        return card
+    tuned = tune_threshold(truth_of(validation), detect(network, validation), list(validation.classes))
+    return card | {"threshold": float(tuned.threshold), "tuned_on_validation": tuned._asdict()}
+
+
+def _detection_metrics(network: keras.Model, samples: DetectionSamples, card: Card) -> pd.DataFrame:
+    return detection_metrics(
+        truth_of(samples),
+        detect(network, samples),
+        list(samples.classes),
+        groups=samples.groups,
+        threshold=card.get("threshold", THRESHOLD),
+    )
+
+
+def _nothing(network: keras.Model, training: Any, validation: Any) -> Card:
+    return {}
+
+
+RECIPES = {
+    "autoencoder": Recipe(load_samples, _autoencoder, fit, _nothing, _reconstruction_metrics, lambda spec: False),
+    "classifier": Recipe(
+        load_samples,
+        _classifier,
+        fit,
+        _settle_classifier,
+        _classification_metrics,
+        lambda spec: spec.classifier.pretraining == "autoencoder",
+    ),
+    "detector": Recipe(
+        load_detection,
+        _detector,
+        fit_detector,
+        _settle_detector,
+        _detection_metrics,
+        lambda spec: spec.detector.backbone == "autoencoder",
+    ),
+}
