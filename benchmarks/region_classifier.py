@@ -150,11 +150,11 @@ def rows_of(name: str, truth: Detections, found: Detections, classes: tuple[str,
     return lines
 
 
-def report(samples: DetectionSamples, found: dict[str, Detections]) -> str:
+def report(samples: DetectionSamples, found: dict[str, Detections], part: str) -> str:
     """The table, what it took, and the paired difference of the two methods."""
     validation = samples.part("val")
     truth, groups = truth_of(validation), validation.table["group"].to_numpy()
-    lines = [f"| busi, validation part: {len(validation)} images | of | {' | '.join(SHOWN)} |"]
+    lines = [f"| busi, {part}: {len(validation)} images | of | {' | '.join(SHOWN)} |"]
     lines.append("| --- | --- | " + " | ".join(["---:"] * len(SHOWN)) + " |")
     for method, own in found.items():
         lines += rows_of(NAMES[method], truth, own, samples.classes, groups)
@@ -187,7 +187,8 @@ def main() -> None:
         samples = samples_of(Path(os.environ["TUMORKERAS_DATA"]), options.canvas, Path(folder) / "images.csv")
     if options.limit:
         samples = rehearsal(samples, options.limit)
-    text = report(samples, {method: detections_of(method, samples, options) for method in NAMES})
+    found = {method: detections_of(method, samples, options) for method in NAMES}
+    text = report(samples, found, "training images held out" if options.limit else "validation part")
     text += f"\n\n{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}\n"
     write_whole(options.output / "table.md", text)
     print(text)
