@@ -58,6 +58,7 @@ class ObjectMatcher:
         more = COLUMNS - tf.shape(truth_classes)[1] % COLUMNS
         truth_boxes = tf.pad(truth_boxes, [[0, 0], [0, more], [0, 0]])
         truth_classes = tf.pad(tf.cast(truth_classes, tf.int32), [[0, 0], [0, more]], constant_values=NO_CLASS)
+        boxes = boxes[None] if len(boxes.shape) == 2 else boxes  # of one rank: what is compiled cannot take two
         column, kind = self._assign(boxes, truth_boxes, truth_classes != NO_CLASS)
         return Matches(
             kind, column, tf.gather(truth_boxes, column, batch_dims=1), tf.gather(truth_classes, column, batch_dims=1)
