@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tumorkeras.models.autoencoder import encoder_of as encoder_of
     from tumorkeras.models.classifier import build_classifier as build_classifier
     from tumorkeras.models.receptive_field import receptive_field as receptive_field
+    from tumorkeras.scoring.large import predict_large as predict_large
     from tumorkeras.scoring.local import score as score
     from tumorkeras.serving.export import export as export
     from tumorkeras.serving.verify import verify_export as verify_export
@@ -59,6 +60,7 @@ _HOMES = {
     "load_samples": "data.samples",
     "mimic_motility": "data.mimic",
     "plots": "plots",
+    "predict_large": "scoring.large",
     "propose_regions": "data.proposals",
     "read": "data.readers",
     "read_annotations": "data.annotations",
