@@ -56,7 +56,7 @@ def build_detector(
     Parameters
     ----------
     input_shape : sequence of int
-        (height, width, channels) of the canvas.
+        (height, width, channels) of the canvas; height and width are even, and 32 or more.
     num_classes : int
         Classes of objects, at least 1. Background is the detector's own affair.
     backbone : keras.Model or str, optional
@@ -139,7 +139,9 @@ def build_detector(
     else:
         given = keras.Input((None, 4), name="proposals")
         inputs = {"images": images, "proposals": given}
-        regions = LetterboxBoxes(height, width, name="placed_proposals")(given, images)
+        # One box of padding, for the region head cannot read none at all.
+        padded = keras.layers.ZeroPadding1D((0, 1), dtype="float32", name="padded_proposals")(given)
+        regions = LetterboxBoxes(height, width, name="placed_proposals")(padded, images)
     align = RoIAlign(list(levels), region_size, stacked=head == "volume", name="roi_align")
     pooled = align(list(levels.values()), regions)
     answer = region_head(pooled.shape[1:], num_classes, filters=filters, dense=dense, dropout=dropout)(pooled)
@@ -171,6 +173,8 @@ def _check(given: Mapping[str, Any]) -> None:
         faults.append(f"input_shape: {shape} is not (height, width, channels), three positive integers")
     elif min(shape[:2]) < 32:
         faults.append(f"input_shape: {shape} has a side below 32 pixels")
+    elif any(side % 2 for side in shape[:2]):
+        faults.append(f"input_shape: {shape} has an odd side, and the backbone halves it")
     for name in ("num_classes", "fusion_width", "region_size", "rpn_candidates", "rpn_proposals", "max_detections"):
         if not is_positive(given[name]):
             faults.append(f"{name}: {given[name]!r} is not a positive integer")
