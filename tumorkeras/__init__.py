@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tumorkeras.models.autoencoder import build_autoencoder as build_autoencoder
     from tumorkeras.models.autoencoder import encoder_of as encoder_of
     from tumorkeras.models.classifier import build_classifier as build_classifier
+    from tumorkeras.models.detector import build_detector as build_detector
     from tumorkeras.models.receptive_field import receptive_field as receptive_field
     from tumorkeras.scoring.large import predict_large as predict_large
     from tumorkeras.scoring.local import score as score
@@ -51,6 +52,7 @@ _HOMES = {
     "audit": "auditing",
     "build_autoencoder": "models.autoencoder",
     "build_classifier": "models.classifier",
+    "build_detector": "models.detector",
     "compare": "comparison",
     "encoder_of": "models.autoencoder",
     "evaluate": "training.from_spec",
