@@ -64,12 +64,12 @@ def test_a_box_up_to_the_overlap_lies_whole_in_some_tile(made):
     assert grid.sees_whole(box).all()
 
 
-@given(grids_and_boxes(), st.floats(0, 4))
-def test_what_is_seen_whole_is_what_some_tile_holds_with_a_margin(made, margin):
-    grid, box = made
+@given(grids_and_boxes(), st.floats(0, 4), st.floats(0, 4))
+def test_what_is_seen_whole_is_what_some_tile_holds_with_a_margin(made, across, down):
+    (grid, box), margin = made, np.array([across, down])
     edges = grid.inner_edges(np.arange(len(grid))).astype("float64")
     held = ((edges[:, :2] <= box[:2] - margin) & (edges[:, 2:] >= box[2:] + margin)).all(axis=1)
-    assert grid.sees_whole(box, margin).tolist() == [held.any()]
+    assert grid.sees_whole(box, margin[None]).tolist() == [held.any()]
 
 
 def test_the_last_tiles_are_moved_inward():

@@ -201,6 +201,14 @@ def test_a_cut_object_goes_where_a_neighbour_sees_the_place_whole():
     assert merged([(36, 5, 40, 15)], [0]) == []  # the neighbour saw that there is nothing
     assert merged([(38, 5, 38.5, 15)], [0]) == []
     assert merged([(35, 5, 37.5, 15)], [0]) == [[35, 5, 37.5, 15]]  # does not touch
+    assert merged([(10, 5, 38, 25)], [0]) == [[10, 5, 38, 25]]  # seen whole by no other
+    assert merged([(34, 5, 37.75, 25), (36, 5, 60, 25)], [0, 1]) == [[34, 5, 37.75, 25], [36, 5, 60, 25]]
+
+
+def test_detectors_that_end_a_box_a_little_before_the_edge_make_no_doubles():
+    """The first box ends 2.5 pixels before the edge that cuts the object, a twelfth of its side."""
+    assert merged([(7, 5, 37.5, 15), (33, 5, 60, 15)], [0, 1]) == [[7, 5, 60, 15]]
+    assert merged([(7, 5, 36.5, 15), (36, 5, 60, 15)], [0, 1]) == [[7, 5, 36.5, 15], [36, 5, 60, 15]]
 
 
 def test_halves_become_one_with_the_best_score():
@@ -212,7 +220,7 @@ def test_halves_become_one_with_the_best_score():
 
 def test_half_an_object_goes_where_a_neighbour_found_all_of_it():
     """Though its box reaches farther than the neighbour sees, what is left of the seam is the same object."""
-    assert merged([(31, 5, 40, 15), (34.5, 5, 60, 15)], [0, 1]) == [[34.5, 5, 60, 15]]
+    assert merged([(33, 5, 40, 15), (35.5, 5, 60, 15)], [0, 1]) == [[35.5, 5, 60, 15]]
 
 
 def test_the_better_of_two_views_stays():

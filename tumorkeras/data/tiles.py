@@ -60,15 +60,15 @@ class TileGrid:
         outer = edges == np.array([0, 0, width, height], "float32")
         return np.where(outer, np.array([-np.inf, -np.inf, np.inf, np.inf], "float32"), edges)
 
-    def sees_whole(self, boxes: ArrayLike, margin: float = 0.0) -> Flags:
+    def sees_whole(self, boxes: ArrayLike, margin: ArrayLike = 0.0) -> Flags:
         """Whether some tile holds each box with a margin to those of its edges that are not the image's.
 
         Parameters
         ----------
         boxes : array-like, shape (n, 4)
             xyxy in pixels of the image, inside it.
-        margin : float
-            Pixels.
+        margin : array-like, shape () or (n, 2)
+            Pixels, to the left and right and above and below.
 
         Returns
         -------
@@ -80,8 +80,9 @@ class TileGrid:
         [True, False]
         """
         corners = np.asarray(boxes, "float64").reshape(-1, 4)
+        low, high = corners[:, :2] - margin, corners[:, 2:] + margin
         held = [
-            _tiles_around(corners[:, axis] - margin, corners[:, 2 + axis] + margin, starts, length)
+            _tiles_around(low[:, axis], high[:, axis], starts, length)
             for axis, starts, length in ((0, self.lefts, self.tile[1]), (1, self.tops, self.tile[0]))
         ]
         return held[0] & held[1]

@@ -6,14 +6,16 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from tumorkeras.boxes import Boxes, iou
 from tumorkeras.data.tiles import TileGrid
 
-TOUCH = 2.0  # pixels: what ends so near to an inner edge of its tile counts as cut by it
+# What ends so near to an inner edge of its tile counts as cut by it: detectors do not end their boxes at the pixel.
+TOUCH = 2.0  # pixels
+NEAR = 0.1  # share of the side of the box, where that is more
 AGREE = 0.5  # IoU from above which two views of a place show the same object
 OUTWARD = np.array([-TOUCH, -TOUCH, TOUCH, TOUCH], "float32")
 
@@ -56,11 +58,11 @@ def together(parts: Iterable[Found]) -> Found:
 def merge_tiles(found: Found, tiles: Rows, grid: TileGrid, nms_iou: float = 0.5) -> Found:
     """The detections of an image from those of its tiles.
 
-    A detection that ends within two pixels of an inner edge of its tile counts as cut. It is dropped where another
-    tile sees the place whole. What is left are parts of objects larger than the overlap: each is dropped where it is
-    what its tile could see of an object that another tile found whole; else parts that agree where both their tiles
-    look become one box around all of them, with the best of their scores. Last, of two boxes of a class the weaker is
-    dropped where they overlap too much.
+    A detection that ends within two pixels, or a tenth of its side, of an inner edge of its tile counts as cut. It is
+    dropped where another tile sees the place whole, with as much around it. What is left are parts of objects larger
+    than the overlap: each is dropped where it is what its tile could see of an object that another tile found whole;
+    else parts that agree where both their tiles look become one box around all of them, with the best of their scores.
+    Last, of two boxes of a class the weaker is dropped where they overlap too much.
 
     Parameters
     ----------
@@ -86,9 +88,11 @@ def merge_tiles(found: Found, tiles: Rows, grid: TileGrid, nms_iou: float = 0.5)
     >>> merged.boxes.tolist(), merged.scores.tolist(), merged.classes.tolist()
     ([[3.0, 1.0, 11.0, 5.0]], [0.75], [1])
     """
-    sides = _cut_sides(found.boxes, grid.inner_edges(tiles))
-    is_cut = sides.any(axis=1)
-    stays = ~is_cut | ~grid.sees_whole(found.boxes, TOUCH)
+    edges = grid.inner_edges(tiles)
+    margin = np.maximum(TOUCH, NEAR * (found.boxes[:, 2:] - found.boxes[:, :2]))
+    is_cut = _ends_at(found.boxes, edges, margin).any(axis=1)
+    stays = ~is_cut | ~grid.sees_whole(found.boxes, margin)
+    sides = _ends_at(found.boxes, edges, TOUCH)
     views = grid.corners[tiles].astype("float32")
     merged = []
     for label in np.unique(found.classes[stays]):
@@ -106,9 +110,10 @@ def merge_tiles(found: Found, tiles: Rows, grid: TileGrid, nms_iou: float = 0.5)
     return answer.at(np.argsort(-answer.scores, kind="stable"))
 
 
-def _cut_sides(boxes: Boxes, edges: Boxes) -> NDArray[np.bool_]:
-    """Which sides (n, 4) of each box end at an inner edge of its tile."""
-    return np.concatenate([boxes[:, :2] < edges[:, :2] + TOUCH, boxes[:, 2:] > edges[:, 2:] - TOUCH], axis=1)
+def _ends_at(boxes: Boxes, edges: Boxes, margin: ArrayLike) -> NDArray[np.bool_]:
+    """Which sides (n, 4) of each box are nearer than a margin to an inner edge of its tile."""
+    corners = boxes.astype("float64")
+    return np.concatenate([corners[:, :2] - margin < edges[:, :2], corners[:, 2:] + margin > edges[:, 2:]], axis=1)
 
 
 def _meet(first: Boxes, second: Boxes) -> Boxes:
