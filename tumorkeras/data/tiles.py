@@ -80,7 +80,8 @@ class TileGrid:
         [True, False]
         """
         corners = np.asarray(boxes, "float64").reshape(-1, 4)
-        low, high = corners[:, :2] - margin, corners[:, 2:] + margin
+        around = np.asarray(margin, "float64")
+        low, high = corners[:, :2] - around, corners[:, 2:] + around
         held = [
             _tiles_around(low[:, axis], high[:, axis], starts, length)
             for axis, starts, length in ((0, self.lefts, self.tile[1]), (1, self.tops, self.tile[0]))

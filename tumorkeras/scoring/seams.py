@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -110,7 +110,7 @@ def merge_tiles(found: Found, tiles: Rows, grid: TileGrid, nms_iou: float = 0.5)
     return answer.at(np.argsort(-answer.scores, kind="stable"))
 
 
-def _ends_at(boxes: Boxes, edges: Boxes, margin: ArrayLike) -> NDArray[np.bool_]:
+def _ends_at(boxes: Boxes, edges: Boxes, margin: float | Boxes) -> NDArray[np.bool_]:
     """Which sides (n, 4) of each box are nearer than a margin to an inner edge of its tile."""
     corners = boxes.astype("float64")
     return np.concatenate([corners[:, :2] - margin < edges[:, :2], corners[:, 2:] + margin > edges[:, 2:]], axis=1)
