@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -32,6 +33,11 @@ def smooth_l1(difference: tf.Tensor, beta: float) -> tf.Tensor:
     return tf.where(size < beta, 0.5 * tf.square(size) / beta, size - 0.5 * beta)
 
 
+@cache  # one of a kind, for each is compiled anew: in eager mode that would be in every step
+def _matcher(negative_iou: float, positive_iou: float, match_every_object: bool) -> ObjectMatcher:
+    return ObjectMatcher(negative_iou, positive_iou, match_every_object)
+
+
 def proposal_losses(
     logits: tf.Tensor,
     deltas: tf.Tensor,
@@ -59,10 +65,9 @@ def proposal_losses(
     dict of str to scalar tensor
         ``rpn_objectness_loss`` and ``rpn_box_loss``, each over the number of anchors in the sample.
     """
-    matcher = ObjectMatcher(settings.rpn_negative_iou, settings.rpn_positive_iou, match_every_object=True)
-    matches = matcher(anchors, boxes, classes)
+    matches = _matcher(settings.rpn_negative_iou, settings.rpn_positive_iou, True)(anchors, boxes, classes)
     rows, chosen = sample(matches.kind, settings.rpn_samples, settings.rpn_positive_share, seed)
-    taken = Matches(*(tf.gather(value, rows, batch_dims=1) for value in matches))
+    taken = matches.of(rows)
     logits, deltas = (tf.gather(tf.cast(value, tf.float32), rows, batch_dims=1) for value in (logits, deltas))
     weight = tf.cast(chosen, tf.float32)
     is_object = tf.cast(taken.kind == POSITIVE, tf.float32)
@@ -88,11 +93,11 @@ def sample_regions(
     The objects are among them, so that the head sees some from the first step on. Box 0 is padding.
     """
     pool = tf.stop_gradient(tf.concat([boxes, proposals], axis=1))
-    matches = ObjectMatcher(settings.region_positive_iou, settings.region_positive_iou)(pool, boxes, classes)
+    matches = _matcher(settings.region_positive_iou, settings.region_positive_iou, False)(pool, boxes, classes)
     is_region = tf.reduce_any(pool != 0, axis=-1)
     kind = tf.where(is_region, matches.kind, -1)
     rows, chosen = sample(kind, settings.region_samples, settings.region_positive_share, seed)
-    taken = Matches(*(tf.gather(value, rows, batch_dims=1) for value in matches))
+    taken = matches.of(rows)
     return Regions(tf.gather(pool, rows, batch_dims=1), taken, chosen)
 
 

@@ -138,6 +138,9 @@ class Detector(keras.Model):
 
     def _placed(self, truth: dict[str, tf.Tensor], size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The objects on the canvas; a box that is not finite or has no area inside its image becomes padding."""
+        if missing := [key for key in BOX_KEYS if key not in truth]:
+            fault = f"the batch has no {' and no '.join(missing)}; the losses need images, boxes and classes"
+            raise ModelError(self.name, [fault])
         classes, boxes = tf.cast(truth["classes"], tf.int32), tf.cast(truth["boxes"], tf.float32)
         message = f"{self.name}: a class is not from 0 to {self.num_classes - 1}, nor {NO_CLASS} for padding"
         is_known = (classes >= NO_CLASS) & (classes < self.num_classes)
