@@ -14,12 +14,36 @@ COLUMNS = 8  # objects are padded to a multiple of so many
 
 
 class Matches(NamedTuple):
-    """For each box, (batch, n): what it is, and its object."""
+    """For each box, (batch, n): what it is, and its object, of whom a box and a class are looked up when asked for."""
 
     kind: tf.Tensor  # int32: POSITIVE, NEGATIVE or IGNORED
     column: tf.Tensor  # int32: the object with the largest IoU; means something where the box is positive
-    boxes: tf.Tensor  # (batch, n, 4) float32: that object's box
-    classes: tf.Tensor  # int32: that object's class
+    object_boxes: tf.Tensor  # (batch, m, 4) float32
+    object_classes: tf.Tensor  # (batch, m) int32
+
+    @property
+    def boxes(self) -> tf.Tensor:
+        """Box of the object of each box, (batch, n, 4)."""
+        return tf.gather(self.object_boxes, self.column, batch_dims=1)
+
+    @property
+    def classes(self) -> tf.Tensor:
+        """Class of the object of each box, (batch, n)."""
+        return tf.gather(self.object_classes, self.column, batch_dims=1)
+
+    @property
+    def crowd(self) -> tf.Tensor:
+        """How many positives stand for the object of each box, (batch, n) float32, itself among them; else 1."""
+        is_positive = tf.cast(self.kind == POSITIVE, tf.float32)
+        shape = tf.shape(self.object_classes)
+        places = self.column + shape[1] * tf.range(shape[0])[:, None]
+        counts = tf.math.unsorted_segment_sum(is_positive, places, shape[0] * shape[1])
+        return tf.where(self.kind == POSITIVE, tf.gather(counts, places), 1.0)
+
+    def of(self, rows: tf.Tensor) -> Matches:
+        """Those of some boxes (batch, k)."""
+        kind, column = (tf.gather(value, rows, batch_dims=1) for value in (self.kind, self.column))
+        return Matches(kind, column, self.object_boxes, self.object_classes)
 
 
 class ObjectMatcher:
@@ -60,9 +84,7 @@ class ObjectMatcher:
         truth_classes = tf.pad(tf.cast(truth_classes, tf.int32), [[0, 0], [0, more]], constant_values=NO_CLASS)
         boxes = boxes[None] if len(boxes.shape) == 2 else boxes  # of one rank: what is compiled cannot take two
         column, kind = self._assign(boxes, truth_boxes, truth_classes != NO_CLASS)
-        return Matches(
-            kind, column, tf.gather(truth_boxes, column, batch_dims=1), tf.gather(truth_classes, column, batch_dims=1)
-        )
+        return Matches(kind, column, truth_boxes, truth_classes)
 
     # Compiled: of tens of thousands of anchors and tens of objects, op by op is four times as slow.
     @tf.function(jit_compile=True, reduce_retracing=True)
@@ -75,7 +97,9 @@ class ObjectMatcher:
         return column[:, 1:], kind[:, 1:]
 
 
-def sample(kind: tf.Tensor, count: int, positive_share: float, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def sample(
+    kind: tf.Tensor, count: int, positive_share: float, seed: tf.Tensor, crowd: tf.Tensor | float = 1.0
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Choose boxes at random: positives up to their share, the rest negatives.
 
     Parameters
@@ -87,6 +111,9 @@ def sample(kind: tf.Tensor, count: int, positive_share: float, seed: tf.Tensor) 
     positive_share : float
         Largest share of positives among them, above 0 to 1; at least one is taken where there is one.
     seed : tensor, shape (2,), integer
+    crowd : tensor, shape (batch, n), optional
+        Of :class:`Matches`: a positive is drawn with a chance that is the smaller, the more there are of its object.
+        So a small object, which few anchors meet, is seen as often as a large one, which hundreds do.
 
     Returns
     -------
@@ -102,8 +129,11 @@ def sample(kind: tf.Tensor, count: int, positive_share: float, seed: tf.Tensor) 
     (1, [0, 3, 4], [[True, True, True, True]])
     """
     count = tf.minimum(count, tf.shape(kind)[1])
+    crowd = tf.pad(tf.broadcast_to(crowd, tf.shape(kind)), [[0, 0], [0, 1]], constant_values=1.0)
     kind = tf.pad(kind, [[0, 0], [0, 1]], constant_values=IGNORED)  # there may be no box at all
-    chance = tf.random.stateless_uniform(tf.shape(kind), seed)
+    # The order of exponential waiting times is a draw without replacement by weights, here 1 / crowd.
+    waiting = -tf.math.log(tf.random.stateless_uniform(tf.shape(kind), seed, minval=1e-7))
+    chance = 1 / (1 + waiting * crowd)
     most = tf.maximum(1, tf.cast(tf.cast(count, tf.float32) * positive_share + 1e-3, tf.int32))
     drawn = tf.where(kind == POSITIVE, 1 + chance, 0.0)
     last = tf.math.top_k(drawn, most).values[:, -1:]

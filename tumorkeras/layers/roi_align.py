@@ -107,9 +107,10 @@ class RoIAlign(keras.layers.Layer):
         first = low + step / 2 + 0.5  # in cells of the padded map, whose first middle is at 0
         last = first + step * (points - 1)
         sides = tf.cast(tf.reverse(tf.shape(padded)[1:3] - 1, [0]), tf.float32)
-        corners = tf.reverse(first / sides, [-1]), tf.reverse(last / sides, [-1])
+        ends = tf.reverse(first / sides, [-1]), tf.reverse(last / sides, [-1])
         # The op reads exactly the points that are wanted, whose first and last it calls the corners of a box.
-        read = tf.image.crop_and_resize(padded, tf.concat(corners, axis=-1), images, (points, points))
+        corners = tf.concat(ends, axis=-1)
+        read = tf.image.crop_and_resize(tf.cast(padded, tf.float32), corners, images, (points, points))
         return tf.cast(tf.nn.avg_pool2d(read, self.samples, self.samples, "VALID"), self.compute_dtype)
 
     def _check_levels(self, levels: list[Any]) -> None:

@@ -66,7 +66,7 @@ def proposal_losses(
         ``rpn_objectness_loss`` and ``rpn_box_loss``, each over the number of anchors in the sample.
     """
     matches = _matcher(settings.rpn_negative_iou, settings.rpn_positive_iou, True)(anchors, boxes, classes)
-    rows, chosen = sample(matches.kind, settings.rpn_samples, settings.rpn_positive_share, seed)
+    rows, chosen = sample(matches.kind, settings.rpn_samples, settings.rpn_positive_share, seed, matches.crowd)
     taken = matches.of(rows)
     logits, deltas = (tf.gather(tf.cast(value, tf.float32), rows, batch_dims=1) for value in (logits, deltas))
     weight = tf.cast(chosen, tf.float32)
@@ -96,7 +96,7 @@ def sample_regions(
     matches = _matcher(settings.region_positive_iou, settings.region_positive_iou, False)(pool, boxes, classes)
     is_region = tf.reduce_any(pool != 0, axis=-1)
     kind = tf.where(is_region, matches.kind, -1)
-    rows, chosen = sample(kind, settings.region_samples, settings.region_positive_share, seed)
+    rows, chosen = sample(kind, settings.region_samples, settings.region_positive_share, seed, matches.crowd)
     taken = matches.of(rows)
     return Regions(tf.gather(pool, rows, batch_dims=1), taken, chosen)
 
