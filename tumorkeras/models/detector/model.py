@@ -90,11 +90,11 @@ class Detector(keras.Model):
             raise ModelError(self.name, [f"{name}: the detector has losses of its own; leave it out" for name in given])
         kwargs = {"jit_compile": False, **kwargs}  # regions are sorted to their levels, however many there are on each
         super().compile(optimizer=optimizer, **kwargs)
+        self.optimizer.build(self.trainable_variables)  # here: made in the first step, it would be traced twice
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile a model that was saved with its optimizer."""
         self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One forward pass, four losses, one step of the optimizer."""
