@@ -1,4 +1,4 @@
-"""Backbones of the detector: an autoencoder, those of KerasCV, presets; which weights they have and which are trained."""
+"""Backbones of the detector: an autoencoder, those of KerasCV, presets; their weights, and which are trained."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_the_encoder_is_a_copy():
 
 def test_an_encoder_for_another_canvas_and_with_padding_valid():
     """Weights do not depend on the size; cells must keep their places, so the padding is "same" in any case."""
-    x, levels = levels_of(autoencoder(padding="valid", filters=(3, 4, 5)), canvas=(50, 70))
+    _, levels = levels_of(autoencoder(padding="valid", filters=(3, 4, 5)), canvas=(50, 70))
     assert {stride: level.shape[1:] for stride, level in levels.items()} == {4: (13, 18, 5)}
 
 
@@ -153,10 +153,9 @@ def test_a_preset_without_a_network_is_told(monkeypatch):
         raise ConnectionError("no route to host")
 
     monkeypatch.setattr(keras_cv.models.Backbone, "from_preset", fail)
-    with pytest.raises(
-        ModelError, match="preset 'resnet50_v2' cannot be had .ConnectionError: no route to host"
-    ) as caught:
+    with pytest.raises(ModelError, match="preset 'resnet50_v2' cannot be had") as caught:
         levels_of("resnet50_v2")
+    assert "ConnectionError: no route to host" in str(caught.value)
     assert "made of its arguments" in str(caught.value)
 
 
