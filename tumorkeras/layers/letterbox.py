@@ -142,6 +142,13 @@ class Letterbox(Float32Layer):
         return keras.KerasTensor(shape, dtype=self.compute_dtype)
 
     def transform(self, x: Any) -> Any:
+        """Place the images; those that have the size of the canvas already stay as they are."""
+        shape = ops.shape(x)
+        fits = ops.logical_and(ops.equal(shape[-3], self.height), ops.equal(shape[-2], self.width))
+        x = ops.cond(fits, lambda: x, lambda: self._placed(x))
+        return ops.reshape(x, (*shape[:-3], self.height, self.width, shape[-1]))
+
+    def _placed(self, x: Any) -> Any:
         """Two matrix products: every pixel of the canvas is a weighted mean of pixels of its column and row."""
         shape = ops.shape(x)
         placed = _place([shape[-3], shape[-2]], (self.height, self.width))
