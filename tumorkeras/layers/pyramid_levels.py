@@ -8,10 +8,16 @@ import keras
 
 from tumorkeras.errors import ModelError
 
+# Of the running statistics of batch normalisation. Keras' own 0.99 follows the weights over hundreds of steps, which are
+# many epochs of a few hundred images: until the learning rate has fallen, a detector then fails outside of training.
+MOMENTUM = 0.9
+
 
 @keras.saving.register_keras_serializable(package="tumorkeras")
 class PyramidLevels(keras.layers.Layer):
     """The feature maps of a KerasCV backbone at the end of each of its stages.
+
+    Its batch normalisation gets a momentum of 0.9.
 
     The backbone is kept whole, so that a saved model names its class and arguments, never the lambdas inside it. Its
     layers that no level needs, such as those before a classifier, are not trained.
@@ -67,6 +73,9 @@ class PyramidLevels(keras.layers.Layer):
             still += (backbone if frozen is True else keras.Model(backbone.input, ends[frozen])).layers
         for layer in still:
             layer.trainable = False
+        for layer in backbone._flatten_layers():
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = MOMENTUM
 
     def build(self, input_shape: Any) -> None:
         """The backbone is built already."""

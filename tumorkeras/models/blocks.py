@@ -21,6 +21,7 @@ from tumorkeras.layers import (
     activate,
     pieces,
 )
+from tumorkeras.layers.pyramid_levels import MOMENTUM
 
 CONV = {2: keras.layers.Conv2D, 3: keras.layers.Conv3D}
 CONV_TRANSPOSE = {2: keras.layers.Conv2DTranspose, 3: keras.layers.Conv3DTranspose}
@@ -298,7 +299,7 @@ def dense_blocks(
     """
     for k, count in enumerate(units, start=1):
         x = keras.layers.Dense(count * pieces(activation), kernel_regularizer=regularizer, name=f"dense_{k}")(x)
-        x = keras.layers.BatchNormalization(name=f"dense_normalisation_{k}")(x) if normalise else x
+        x = keras.layers.BatchNormalization(momentum=MOMENTUM, name=f"dense_normalisation_{k}")(x) if normalise else x
         x = activate(x, activation, name=f"dense_activation_{k}")
         x = keras.layers.Dropout(dropout, name=f"dropout_{k}")(x)
     return x

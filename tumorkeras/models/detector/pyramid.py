@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import keras
 from keras import layers
 
+from tumorkeras.layers.pyramid_levels import MOMENTUM
+
 
 def top_down_pyramid(
     levels: dict[int, keras.KerasTensor], strides: Iterable[int], width: int
@@ -61,12 +63,12 @@ def deepest_level(
 # "Rethinking ImageNet Pre-training", ICCV 2019).
 def _lateral(x: keras.KerasTensor, width: int, stride: int) -> keras.KerasTensor:
     x = layers.Conv2D(width, 1, use_bias=False, name=f"lateral_{stride}")(x)
-    return layers.BatchNormalization(name=f"lateral_normalisation_{stride}")(x)
+    return layers.BatchNormalization(momentum=MOMENTUM, name=f"lateral_normalisation_{stride}")(x)
 
 
 def _smoothed(x: keras.KerasTensor, width: int, stride: int) -> keras.KerasTensor:
     x = layers.Conv2D(width, 3, padding="same", use_bias=False, name=f"smoothed_{stride}")(x)
-    x = layers.BatchNormalization(name=f"smoothed_normalisation_{stride}")(x)
+    x = layers.BatchNormalization(momentum=MOMENTUM, name=f"smoothed_normalisation_{stride}")(x)
     return layers.ReLU(name=f"pyramid_{stride}")(x)
 
 
