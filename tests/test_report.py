@@ -13,8 +13,7 @@ import pytest
 
 from tumorkeras import DataSpec, compare, load_samples, score, train
 from tumorkeras.errors import DataError
-from tumorkeras.report import markup, sections, write_report
-from tumorkeras.report.content import Content
+from tumorkeras.report import Content, classification, markup, write_report
 
 VOID = {"meta", "img", "br", "link"}
 SMALL = {
@@ -71,7 +70,7 @@ def report(folder, values, kinds, compared=False):
     predictions = score(model, spec, split="test", progress_bar=False)
     predictions["true_class"] = samples.part("test").table["class_name"].to_numpy()
     table = compare(spec, ["majority", "trivial"], samples=samples, progress_bar=False) if compared else None
-    path = write_report(folder / "report.html", samples, models, table, predictions)
+    path = write_report(Content(folder / "report.html", samples, models, table, predictions))
     return path.read_text(encoding="utf-8"), samples, models, table, predictions
 
 
@@ -217,7 +216,7 @@ def test_a_picture_that_cannot_be_drawn_says_why(tracks):
     """A ROC curve of one class; the confusion matrix beside it stands."""
     predictions = tracks[4]
     one = predictions[predictions["true_class"] == "levy_flight"]
-    text = pieces(sections.classification, tracks, predictions=one)
+    text = pieces(classification.classification, tracks, predictions=one)
     assert "No figure here: labels: all are levy_flight; a curve needs at least two classes." in text
     assert len(Page(text).images) == 1
 
@@ -226,7 +225,7 @@ def test_predictions_that_failed_are_counted(tracks):
     broken = tracks[4].copy()
     broken.loc[:1, "status"] = "error"
     broken.loc[:1, ["class_id", *[name for name in broken if name.startswith("probability_")]]] = None
-    page = Page(pieces(sections.classification, tracks, predictions=broken))
+    page = Page(pieces(classification.classification, tracks, predictions=broken))
     assert "2 samples could not be scored" in page.text
     assert f"of {len(broken) - 2} samples on the diagonal" in page.images[0]["alt"]
 
@@ -234,14 +233,14 @@ def test_predictions_that_failed_are_counted(tracks):
 def test_a_method_that_failed_says_why(tracks):
     table = tracks[3].copy()
     table.loc[0, "error"] = "fold 1: MemoryError: <all of it>"
-    text = pieces(sections.comparison, tracks, table=table, predictions=tracks[4])
+    text = pieces(classification.comparison, tracks, table=table, predictions=tracks[4])
     assert "majority: fold 1: MemoryError: &lt;all of it&gt;" in text
 
 
 def test_a_baseline_that_is_the_best_stays_a_baseline(tracks):
     table = tracks[3].copy()
     table.attrs["best"] = "trivial"
-    text = Page(pieces(sections.comparison, tracks, table=table, predictions=tracks[4])).text
+    text = Page(pieces(classification.comparison, tracks, table=table, predictions=tracks[4])).text
     assert "majority baseline none" in text
     assert "trivial best, baseline mean step" in text
 
@@ -249,9 +248,9 @@ def test_a_baseline_that_is_the_best_stays_a_baseline(tracks):
 def test_wrong_arguments_write_nothing(tracks, tmp_path):
     _, samples, models, _, predictions = tracks
     with pytest.raises(DataError, match="no column 'true_class'"):
-        write_report(tmp_path / "r.html", samples, models, None, predictions.drop(columns="true_class"))
+        write_report(Content(tmp_path / "r.html", samples, models, None, predictions.drop(columns="true_class")))
     with pytest.raises(DataError, match="models: none is given"):
-        write_report(tmp_path / "r.html", samples, {}, None, predictions)
+        write_report(Content(tmp_path / "r.html", samples, {}, None, predictions))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -94,6 +94,7 @@ SPECS = {
         "source": {**NPZ, "table": "table.csv"},
         "preprocessing": [{"step": "rescale", "scale": 0.1}, {"step": "lee_filter"}, {"step": "standardize"}],
         "clinical": {"path": "cohort.csv", "id_column": "pid"},
+        "also": ["beside/phantoms.yaml", "others.yaml"],
         "description": "Größe: 3 µm",
     },
     "phantoms": {

@@ -50,7 +50,7 @@ KINDS = "detection, image_folder, npz, phantoms, regions, simulation, tracks"
 TRAINING_FIELDS = "epochs, batch_size, learning_rate, patience, augment, class_weights, weight_decay, seed"
 SPEC_FIELDS = (
     "name, description, tasks, source, input, classes, splits, rendering, preprocessing, autoencoder, "
-    "classifier, detector, training, comparison, clinical"
+    "classifier, detector, training, comparison, clinical, also"
 )
 
 WRONG = [
@@ -132,6 +132,9 @@ WRONG = [
         "preprocessing[0].size: unknown field; the fields here are step",
     ),
     ({"clinical": {"path": "cohort.csv"}}, "clinical.id_column: missing; give text"),
+    ({"also": "other.yaml"}, 'also: "other.yaml" is not a list of items, each a path'),
+    ({"also": ["a.yaml", ""]}, 'also[1]: "" is not a path'),
+    ({"also": ["a.yaml", "a.yaml"]}, "also: a.yaml stands more than once"),
     ({"source": {"kind": "npz"}}, "source.path: missing; give a path"),
     (
         {"source": {"kind": "tracks", "pairs": {"a": {"x": "a.csv"}}}},

@@ -11,6 +11,9 @@ import pytest
 
 from tumorkeras import DataSpec, load, load_samples, run, workflow
 from tumorkeras.errors import DataError, ModelError
+from tumorkeras.jobs.claim import claim
+from tumorkeras.jobs.goals import check_samples
+from tumorkeras.jobs.prepared import prepare
 from tumorkeras.training.predict import predict
 
 VALUES = {
@@ -104,7 +107,7 @@ def test_the_classifier_starts_from_the_autoencoder(job, spec, monkeypatch, tmp_
         return job[0].models[kind]
 
     monkeypatch.setattr(workflow, "train", train)
-    workflow._train_all(spec, load_samples(spec), tmp_path, workflow._Clock(), progress_bar=False)
+    workflow._train_all(prepare(spec, tmp_path), progress_bar=False)
     assert given == {"autoencoder": None, "classifier": job[0].models["autoencoder"]}
 
 
@@ -160,12 +163,12 @@ def test_data_at_fault_leave_no_folder(tmp_path):
 
 def test_folds_do_not_matter_to_an_autoencoder():
     values = {**VALUES, "tasks": ["autoencode"], "splits": {"folds": 50}}
-    workflow._check_parts(load_samples(DataSpec.from_dict(values)))
+    check_samples(load_samples(DataSpec.from_dict(values)), "autoencoder")
 
 
 def test_a_kill_while_the_folder_is_claimed_does_not_block_it(spec, tmp_path):
     samples = load_samples(spec)
     (tmp_path / ".run.json.new").write_text('{"spec":')
-    workflow._claim(tmp_path, spec, samples)
+    claim(tmp_path, spec, samples)
     assert json.loads((tmp_path / "run.json").read_text())["spec"] == spec.to_dict()
-    workflow._claim(tmp_path, spec, samples)  # its own folder
+    claim(tmp_path, spec, samples)  # its own folder

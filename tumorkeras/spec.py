@@ -89,7 +89,7 @@ class DataSpec(Section):
         Shape and spacing of what the models read.
     classes : list of str, optional
         Names of the classes; their order gives the class ids from 0. By default the order of the source.
-    tasks, splits, rendering, preprocessing, autoencoder, classifier, detector, training, comparison, clinical
+    tasks, splits, rendering, preprocessing, autoencoder, classifier, detector, training, comparison, clinical, also
         The other fields and sections, each with defaults that work; ``data_spec.yaml`` explains every field.
 
     Raises
@@ -146,6 +146,8 @@ class DataSpec(Section):
     """The rows of the comparison table."""
     clinical: Clinical | None = None
     """A clinical table, carried for tables of the cohort: its file and column are checked, nothing else is read."""
+    also: Annotated[list[DataPath], Distinct] = Field([])
+    """Specs of further jobs that tumorkeras run does after this one, each in a folder of its name."""
 
     _folder: Path = PrivateAttr(default_factory=Path)
 
@@ -348,6 +350,9 @@ def _paths(value: Any, field: str = "") -> Iterator[tuple[str, DataPath]]:
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from _paths(item, f"{field}.{key}" if field else key)
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            yield from _paths(item, f"{field}[{place}]")
 
 
 def _unset(path: str) -> list[str]:

@@ -2,44 +2,83 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from tumorkeras.auditing import AuditReport
+from tumorkeras.data.detection import DetectionSamples
 from tumorkeras.data.samples import Samples
+from tumorkeras.jobs.goals import read_part
 from tumorkeras.training import TrainedModel
 
-Metrics = dict[str, dict[str, float | None]]
+Metric = Mapping[str, Any]  # value, low, high (None where undefined) and n
+Metrics = dict[str, Metric]
 
 
 @dataclass(frozen=True)
 class Content:
-    """A job, as :func:`tumorkeras.report.write_report` was given it."""
+    """A job, as :func:`tumorkeras.report.write_report` shows it.
+
+    Parameters
+    ----------
+    path : Path
+        The file; other files of its folder that the package knows are listed in it.
+    samples : Samples or DetectionSamples
+        What the main model learnt from.
+    models : dict of str to TrainedModel
+        By kind: "autoencoder", "classifier", "detector"; their metrics are taken from their cards.
+    comparison : pandas.DataFrame or None
+        From :func:`tumorkeras.compare`.
+    predictions : pandas.DataFrame
+        From :func:`tumorkeras.score` on a part of ``samples``, with a column ``true_class`` unless it is of a
+        detector.
+    found : AuditReport, optional
+        From :func:`tumorkeras.audit` on the same data.
+    images : Samples, optional
+        What the autoencoder learnt from; by default ``samples``.
+    also : dict of str to Content
+        Jobs done beside this one, by their names; their pages lie below the folder of this one.
+    """
 
     path: Path
-    samples: Samples
+    samples: Any
     models: dict[str, TrainedModel]
     comparison: pd.DataFrame | None
     predictions: pd.DataFrame
     found: AuditReport | None = None
+    images: Samples | None = None
+    also: dict[str, Content] = field(default_factory=dict)
 
     @property
     def main(self) -> TrainedModel:
-        """The classifier, where there is one."""
-        return self.models.get("classifier") or next(iter(self.models.values()))
+        """The classifier or detector, where there is one."""
+        found = [self.models[kind] for kind in ("classifier", "detector") if kind in self.models]
+        return found[0] if found else next(iter(self.models.values()))
+
+    @property
+    def detects(self) -> bool:
+        """Whether samples are images with boxes, and not of a class each."""
+        return isinstance(self.samples, DetectionSamples)
 
     @property
     def part(self) -> str:
         """The part that the cards' metrics were read on."""
-        return "test" if self.samples.counts()["test"] else "val"
+        return read_part(self.samples)
 
     @cached_property
-    def read(self) -> Samples:
+    def read(self) -> Any:
         """The samples of that part."""
         return self.samples.part(self.part)
+
+    @cached_property
+    def whole(self) -> Samples:
+        """What autoencoder and classifier read of that part."""
+        return (self.samples if self.images is None else self.images).part(self.part)
 
     @property
     def part_in_words(self) -> str:
@@ -50,9 +89,7 @@ class Content:
 
     def metrics(self, kind: str) -> Metrics:
         """Value, low, high and n of each metric of a model's card; empty where it has none."""
-        if kind not in self.models:
-            return {}
-        return (self.models[kind].card.get("metrics") or {}).get("values", {})
+        return metrics_of(self.models[kind]) if kind in self.models else {}
 
     @cached_property
     def answers(self) -> pd.DataFrame:
@@ -68,3 +105,8 @@ class Content:
         training = table.loc[table["split"] == "train", "class_name"]
         name = str(training.value_counts().index[0])
         return name, float((self.read.table["class_name"] == name).mean())
+
+
+def metrics_of(trained: TrainedModel) -> Metrics:
+    """Value, low, high and n of each metric of a model's card; empty where it has none."""
+    return (trained.card.get("metrics") or {}).get("values", {})

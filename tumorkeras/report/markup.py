@@ -9,8 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+import cv2
+import numpy as np
+
 # Figures are drawn at 144 dots an inch; a CSS pixel is 1/96 inch.
 PIXEL_RATIO = 144 / 96
+QUALITY = 82  # of JPEG
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,17 @@ def paragraph(text: str, kind: str = "") -> str:
     '<p>a &lt; b</p>'
     """
     return f"<p{_class(kind)}>{escape(text)}</p>"
+
+
+def link(text: str, place: str) -> str:
+    """A link to another page, given relative to this one, in a line of its own.
+
+    Examples
+    --------
+    >>> link("The whole report", "lesions/report.html")
+    '<p><a href="lesions/report.html">The whole report</a></p>'
+    """
+    return f'<p><a href="{escape(place)}">{escape(text)}</a></p>'
 
 
 def bullets(lines: Iterable[str]) -> str:
@@ -108,15 +123,32 @@ def keys(figures: Iterable[tuple[str, str, str]]) -> str:
     return f'<dl class="keys">{tiles}</dl>'
 
 
-def figure(png: bytes, alt: str, caption: str = "") -> str:
-    """A PNG inside the page, at the size it was drawn for, with a text for those who do not see it."""
+def figure(png: bytes, alt: str, caption: str = "", photo: bool = False) -> str:
+    """A PNG inside the page, at the size it was drawn for, with a text for those who do not see it.
+
+    A photo goes in as JPEG, a fraction of the size where a picture is mostly grain.
+    """
     width, height = (round(size / PIXEL_RATIO) for size in struct.unpack(">II", png[16:24]))
-    data = base64.b64encode(png).decode("ascii")
+    kind, content = ("jpeg", _jpeg(png)) if photo else ("png", png)
+    data = base64.b64encode(content).decode("ascii")
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     return (
-        f'<figure><img src="data:image/png;base64,{data}" width="{width}" height="{height}" '
+        f'<figure><img src="data:image/{kind};base64,{data}" width="{width}" height="{height}" '
         f'alt="{escape(alt)}">{below}</figure>'
     )
+
+
+def _jpeg(png: bytes) -> bytes:
+    picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
+    # Without subsampling, or the colours of thin lines fade.
+    settings = [
+        cv2.IMWRITE_JPEG_QUALITY,
+        QUALITY,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+    ]
+    return cv2.imencode(".jpg", picture, settings)[1].tobytes()
 
 
 def figures(pieces: Iterable[str]) -> str:

@@ -2,60 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from html import escape
 from importlib import resources
 from pathlib import Path
 from string import Template
 
-import pandas as pd
-
-from tumorkeras.auditing import AuditReport
-from tumorkeras.data.samples import Samples
 from tumorkeras.errors import DataError
 from tumorkeras.files import write_whole
 from tumorkeras.report import markup, sections
+from tumorkeras.report.beside import beside
+from tumorkeras.report.classification import classification, comparison
 from tumorkeras.report.content import Content
-from tumorkeras.training import TrainedModel
+from tumorkeras.report.detection import detection
 
 SECTIONS = {
     "data": ("Data", sections.data),
     "audit": ("Audit", sections.audit),
     "learning": ("Learning", sections.learning),
     "reconstruction": ("Reconstruction", sections.reconstruction),
-    "classification": ("Classification", sections.classification),
-    "comparison": ("Comparison", sections.comparison),
+    "classification": ("Classification", classification),
+    "detection": ("Detection", detection),
+    "comparison": ("Comparison", comparison),
     "embedding": ("Embedding", sections.embedding),
+    "also": ("Also done", beside),
     "files": ("Files", sections.files),
     "origin": ("Origin", sections.origin),
     "settings": ("Settings", sections.settings),
 }
 
 
-def write_report(
-    path: str | Path,
-    samples: Samples,
-    models: Mapping[str, TrainedModel],
-    comparison: pd.DataFrame | None,
-    predictions: pd.DataFrame,
-    audit: AuditReport | None = None,
-) -> Path:
+def write_report(content: Content) -> Path:
     """Write a job as one HTML file that needs neither network nor script.
 
     Parameters
     ----------
-    path : path
-        The file; other files of its folder that the package knows are listed in it.
-    samples : Samples
-        What the job read.
-    models : mapping of str to TrainedModel
-        By kind, "autoencoder", "classifier" or both; their metrics are taken from their cards.
-    comparison : pandas.DataFrame or None
-        From :func:`tumorkeras.compare`.
-    predictions : pandas.DataFrame
-        From :func:`tumorkeras.score` on a part of ``samples``, with a column ``true_class``.
-    audit : AuditReport, optional
-        From :func:`tumorkeras.audit` on the same data.
+    content : Content
+        What the job read and made, and where the page goes.
 
     Returns
     -------
@@ -65,16 +47,15 @@ def write_report(
     Raises
     ------
     DataError
-        If there is no model, or the predictions have no column ``true_class``.
+        If there is no model, or the predictions lack the columns of their kind of model.
     """
-    if not models:
-        raise DataError("report", ["models: none is given; expected an autoencoder, a classifier or both"])
-    if "true_class" not in predictions:
-        raise DataError("report", [f"predictions: no column 'true_class'; found {list(predictions.columns)}"])
-    path = Path(path)
-    content = Content(path, samples, dict(models), comparison, predictions, audit)
-    write_whole(path, _page(content))
-    return path
+    if not content.models:
+        raise DataError("report", ["models: none is given; expected an autoencoder, a classifier or a detector"])
+    column = "score" if "detector" in content.models else "true_class"
+    if column not in content.predictions:
+        raise DataError("report", [f"predictions: no column {column!r}; found {list(content.predictions.columns)}"])
+    write_whole(content.path, _page(content))
+    return content.path
 
 
 def _page(content: Content) -> str:

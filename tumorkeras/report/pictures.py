@@ -33,6 +33,7 @@ class Picture:
     png: bytes
     alt: str
     caption: str
+    photo: bool = False  # mostly grain: a fraction of the size as JPEG
 
 
 def draw(make: Callable[[], Picture]) -> str:
@@ -42,7 +43,7 @@ def draw(make: Callable[[], Picture]) -> str:
     except TumorKerasError as error:
         reason = "; ".join(error.faults) or error.heading
         return markup.paragraph(f"No figure here: {reason}.", "soft")
-    return markup.figure(picture.png, picture.alt, picture.caption)
+    return markup.figure(picture.png, picture.alt, picture.caption, picture.photo)
 
 
 def tracks(samples: Samples) -> Picture:
@@ -105,8 +106,14 @@ def learning_curves(trained: TrainedModel, metric: str = "loss") -> Picture:
     kind, history = trained.card["kind"], trained.history
     last = history[metric].iloc[-1]
     ax = plots.learning_curves(history, metric)
-    ax.set_title(f"{metric.capitalize()} of the {kind}", loc="left")
-    alt = f"{metric.capitalize()} of the {kind} by epoch; {last:.3g} in training after {len(history)} epochs."
+    name, part = (metric.removeprefix("val_"), "validation") if metric.startswith("val_") else (metric, "training")
+    name = name if name.isupper() else name.capitalize()
+    ax.set_title(f"{name} of the {kind}", loc="left")
+    if part == "validation":  # measured there alone
+        ax.set_ylabel(name)
+        if (legend := ax.get_legend()) is not None:
+            legend.get_texts()[0].set_text(part)
+    alt = f"{name} of the {kind} by epoch; {last:.3g} in {part} after {len(history)} epochs."
     return Picture(plots.to_png(ax), alt, "")
 
 

@@ -1,0 +1,239 @@
+"""The main job on images with boxes, with a job beside it: one small training, looked at from all sides."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from command_line import run_command
+
+from tumorkeras import DataSpec, load, run, workflow
+from tumorkeras.data.detection import load_detection
+from tumorkeras.errors import DataError, ModelError, SpecError
+from tumorkeras.metrics import detection_metrics
+from tumorkeras.report.detections import detections_of
+from tumorkeras.training.detect import truth_of
+
+VALUES = {
+    "name": "tiny",
+    "tasks": ["detect"],
+    "source": {"kind": "phantoms", "samples": 24, "lesions": ["malignant"]},
+    "input": {"shape": [64, 64, 1]},
+    "preprocessing": [{"step": "rescale"}],
+    "autoencoder": {"filters": [4, 4, 8, 8], "bottleneck": None, "epochs": 1},
+    "detector": {
+        "backbone": "autoencoder",
+        "fusion_width": 8,
+        "rpn_proposals": 20,
+        "dense": [8],
+        "max_detections": 10,
+        "score_threshold": 0.01,
+    },
+    "training": {"epochs": 1, "batch_size": 8, "augment": []},
+    "also": ["beside.yaml"],
+}
+BESIDE = {
+    "name": "beside",
+    "tasks": ["autoencode"],
+    "source": {"kind": "simulation", "samples_per_class": 6, "frames": 4},
+    "input": {"shape": [4, 8, 8, 1], "spacing": [1, 8, 8]},
+    "autoencoder": {"filters": [2], "bottleneck": 2},
+    "training": {"epochs": 1},
+}
+
+
+def changed(**values):
+    return DataSpec.from_dict({**VALUES, "also": [], **values})
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("specs")
+    for values in (VALUES, BESIDE):
+        (folder / f"{values['name']}.yaml").write_text(yaml.safe_dump(values))
+    return DataSpec.from_yaml(folder / "tiny.yaml")
+
+
+@pytest.fixture(scope="module")
+def job(spec, tmp_path_factory):
+    return run(spec, tmp_path_factory.mktemp("job") / "out", progress_bar=False)
+
+
+def test_the_folder_holds_both_jobs(job):
+    found = {path.relative_to(job.folder).as_posix() for path in job.folder.rglob("*")}
+    for kind in ("autoencoder", "detector"):
+        assert {f"models/tiny_{kind}/model.keras", f"exports/tiny_{kind}/1/saved_model.pb"} <= found
+    assert {"beside/models/beside_autoencoder/model.keras", "beside/report.html", "beside/run.json"} <= found
+    assert {"report.html", "metrics.json", "audit.json", "predictions.parquet"} <= found
+    assert job.comparison is None
+    assert list(job.models) == ["autoencoder", "detector"]
+    assert list(job.also) == ["beside"]
+    assert job.also["beside"].report == job.folder / "beside" / "report.html"
+
+
+def test_the_detector_starts_from_the_autoencoder_of_the_job(job):
+    card = job.models["detector"].card
+    assert card["pretraining"] == "autoencoder"
+    assert not (job.folder / "models" / "tiny_detector" / "autoencoder").exists()
+
+
+def test_predictions_are_what_the_metrics_were_read_on(job, spec):
+    table = pd.read_parquet(job.folder / "predictions.parquet")
+    test = load_detection(spec).part("test")
+    assert list(dict.fromkeys(table["id"])) == test.table["id"].tolist()
+    assert (table["status"] == "ok").all()
+    found = detections_of(table, test.table["id"].tolist(), test.classes)
+    threshold = job.models["detector"].card["threshold"]
+    expected = detection_metrics(truth_of(test), found, list(test.classes), threshold=threshold, resamples=10)
+    metrics = json.loads((job.folder / "metrics.json").read_text())["detector"]
+    assert metrics["part"] == "test"
+    for name in ("AP50", "sensitivity", "false positives per image"):
+        assert metrics["values"][f"{name} of all"]["value"] == pytest.approx(
+            expected.loc[(name, "all"), "value"], abs=1e-4
+        )
+    held = table.dropna(subset="class")
+    assert (held[["xmin", "ymin"]] >= 0).all(axis=None)
+    assert (held[["xmax", "ymax"]] <= 64).all(axis=None)
+
+
+def test_the_page_shows_the_detector_and_the_job_beside_it(job):
+    page = job.report.read_text(encoding="utf-8")
+    assert len(page) < 5_000_000
+    for section in ("detection", "reconstruction", "also"):
+        assert f'<section id="{section}">' in page
+    assert '<a href="beside/report.html">' in page
+    assert "No figure here: " not in page.split('<section id="also">')[1]
+
+
+def test_started_again_nothing_is_trained_or_exported(job, spec, monkeypatch, caplog):
+    monkeypatch.setattr(workflow, "export", None)
+    with caplog.at_level(logging.INFO, logger="tumorkeras"):
+        again = run(spec, job.folder, progress_bar=False)
+    pd.testing.assert_frame_equal(again.predictions, job.predictions)
+    assert sum("is already trained" in message for message in caplog.messages) == 3
+    assert again.also["beside"].exports == job.also["beside"].exports
+
+
+def test_another_job_beside_it_is_another_run(job, spec):
+    other = DataSpec.from_dict({**VALUES, "also": []}, folder=spec.folder)
+    with pytest.raises(ModelError, match="also: it was"):
+        run(other, job.folder, progress_bar=False)
+
+
+def test_the_command_prints_the_figures_of_both(job, spec, monkeypatch):
+    monkeypatch.setattr("tumorkeras.workflow.run", lambda spec, output: job)
+    lines = run_command("run", spec.folder / "tiny.yaml").out.splitlines()
+    names = [line.split(": ")[0] for line in lines[2:]]
+    assert lines[0].startswith("beside: Reconstruction error: ")
+    assert names == ["AP50", "AP50:95", "FROC mean", "Sensitivity", "Reconstruction error", "report"]
+    assert "false positives an image" in lines[5]
+    found = json.loads(run_command("run", spec.folder / "tiny.yaml", "--json").out.splitlines()[-1])
+    assert found["metrics"]["detector"]["part"] == "test"
+    assert list(found["also"]) == ["beside"]
+
+
+def test_the_command_evaluates_a_detector_by_class(job, spec):
+    place = job.folder / "models" / "tiny_detector"
+    outcome = run_command("evaluate", place, spec.folder / "tiny.yaml", "--json")
+    assert outcome.status == 0, outcome.err
+    found = json.loads(outcome.out.splitlines()[-1])
+    card = load(place).card["metrics"]["values"]
+    assert list(found) == list(card)
+    assert found["AP50 of malignant"]["value"] == pytest.approx(card["AP50 of malignant"]["value"])
+    assert "false positives per image" in outcome.err
+
+
+# --------------------------------------------------------------------------------------------------- bad input
+
+
+def refused(spec, folder):
+    with pytest.raises(DataError) as caught:
+        run(spec, folder / "out", progress_bar=False)
+    assert not (folder / "out").exists()
+    return caught.value.faults
+
+
+@pytest.mark.parametrize(
+    ("values", "faults"),
+    [
+        (
+            {"source": {"kind": "phantoms", "samples": 20, "without": 1.0}},
+            ["no image of the part 'train' has an object", "no image of the part 'test' has an object"],
+        ),
+        (
+            {"source": {"kind": "phantoms", "samples": 1, "without": 0.0, "lesions": ["benign"]}},
+            ["1 sample is too few to split a part off"],
+        ),
+        (
+            {"splits": {"fractions": {"train": 1, "val": 0, "test": 0}}},
+            [
+                "no sample is left to read the result on, in 'test' or 'val'; there are "
+                "{'train': 24, 'val': 0, 'test': 0}"
+            ],
+        ),
+    ],
+)
+def test_data_that_are_not_enough_leave_no_folder(values, faults, tmp_path):
+    assert refused(changed(**values), tmp_path) == faults
+
+
+def test_a_class_without_a_box_is_named(tmp_path):
+    import cv2
+
+    (tmp_path / "images").mkdir()
+    rows = ["image,class,xmin,ymin,xmax,ymax"]
+    for k in range(12):
+        cv2.imwrite(str(tmp_path / "images" / f"{k}.png"), np.full((40, 40), 20 * k, "uint8"))
+        rows.append(f"{k}.png,cyst,5,5,30,30")
+    (tmp_path / "boxes.csv").write_text("\n".join(rows))
+    source = {"kind": "detection", "path": str(tmp_path / "images"), "annotations": str(tmp_path / "boxes.csv")}
+    spec = changed(source=source, classes=["cyst", "mass"])
+    assert refused(spec, tmp_path) == ["class 'mass' has no box in the part 'train'"]
+
+
+def test_an_autoencoder_without_the_levels_of_a_detector_is_refused_before_its_training(tmp_path):
+    spec = changed(autoencoder={"filters": [4, 4]})
+    with pytest.raises(ModelError, match="backbone: has maps of strides 1, 2, expected 4, 8"):
+        run(spec, tmp_path / "out", progress_bar=False)
+    assert not (tmp_path / "out").exists()
+
+
+def specs(folder, **also):
+    """Specs by name, each with the files that it names."""
+    for name, files in also.items():
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump({**BESIDE, "name": name, "also": files}))
+    return folder / f"{next(iter(also))}.yaml"
+
+
+@pytest.mark.parametrize(
+    ("also", "fault"),
+    [
+        ({"a": ["b.yaml"], "b": ["a.yaml"]}, "names, in the end, itself"),
+        ({"a": ["a.yaml"]}, "names, in the end, itself"),
+        ({"a": ["models.yaml"], "models": []}, "the name of models.yaml, models, is that of one of the results"),
+        ({"a": ["lost.yaml"]}, "there is no such file"),
+    ],
+)
+def test_jobs_that_cannot_stand_beside_each_other(also, fault, tmp_path):
+    with pytest.raises(SpecError) as caught:
+        run(specs(tmp_path, **also), tmp_path / "out", progress_bar=False)
+    assert fault in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_jobs_of_one_name_are_refused(tmp_path):
+    first = specs(tmp_path, a=["b.yaml", "c.yaml"], b=[], c=[])
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump({**BESIDE, "name": "b"}))
+    with pytest.raises(SpecError, match=r"also\[1\]: the name of c.yaml, b, is another job's"):
+        run(first, tmp_path / "out", progress_bar=False)
+
+
+def test_data_at_fault_beside_leave_no_folder(tmp_path):
+    first = specs(tmp_path, a=["b.yaml"], b=[])
+    splits = {"fractions": {"train": 1, "val": 0, "test": 0}}
+    (tmp_path / "b.yaml").write_text(yaml.safe_dump({**BESIDE, "name": "b", "splits": splits}))
+    refused(DataSpec.from_yaml(first), tmp_path)

@@ -1,0 +1,125 @@
+"""The sections on classification: the classifier's metrics, and the methods compared on the same folds."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from tumorkeras.report import markup, pictures
+from tumorkeras.report.content import Content, Metrics
+from tumorkeras.report.markup import Cell, Row
+from tumorkeras.report.rows import metric_cell, metric_row, unit_of_resampling
+
+BASELINES = ("majority", "trivial")
+COMPARED = {"accuracy": "accuracy", "auc": "AUC", "sensitivity": "sensitivity", "specificity": "specificity"}
+COUNTS = ("TP", "TN", "FP", "FN")
+
+
+def classification(content: Content) -> list[str]:
+    """The classifier's metrics, its confusion matrix and ROC curves."""
+    metrics = content.metrics("classifier")
+    if not metrics:
+        return []
+    classes = list(content.samples.classes)
+    name, share = content.majority
+    overall = [metric_row(_in_words(key), value) for key, value in metrics.items() if _is_overall(key)]
+    always = Row(
+        [
+            Cell(f"accuracy of calling all {name}", tag="baseline"),
+            Cell(markup.rounded(share), number=True),
+            Cell(str(len(content.read)), number=True),
+        ],
+        "baseline",
+    )
+    parts = [
+        markup.paragraph(f"Read once on the {content.part_in_words}. {unit_of_resampling(content)}"),
+        markup.table(["metric", "value", "n"], [*overall, always], "Metrics of the classifier"),
+        _by_class(metrics, classes),
+        markup.figures(
+            [
+                pictures.draw(lambda: pictures.confusion(content.answers, classes)),
+                pictures.draw(lambda: pictures.roc(content.answers, classes)),
+            ]
+        ),
+    ]
+    failed = len(content.predictions) - len(content.answers)
+    if failed:
+        parts.append(markup.paragraph(f"{failed} samples could not be scored and are in neither figure.", "soft"))
+    return parts
+
+
+def _is_overall(name: str) -> bool:
+    return "[" not in name and name not in COUNTS
+
+
+def _in_words(name: str) -> str:
+    words = name.replace("macro_", "").replace("_", " ")
+    return f"{words}, mean of classes" if name.startswith("macro_") else words
+
+
+def _by_class(metrics: Metrics, classes: list[str]) -> str:
+    """Of two classes the four counts; of more a row a class."""
+    if "TP" in metrics:
+        counts = ", ".join(f"{metrics[name]['value']:.0f} {name}" for name in COUNTS)
+        return markup.paragraph(f"{classes[1]} is the positive class: {counts}.")
+    columns = ("sensitivity", "specificity", "AUC")
+    rows = []
+    for name in classes:
+        found = [metrics[f"{column}[{name}]"] for column in columns]
+        cells = [metric_cell(metric) for metric in found]
+        rows.append(Row([Cell(name), *cells, Cell(f"{found[0]['n']:.0f}", number=True)]))
+    return markup.table(["class against the rest", *columns, "n"], rows, "Metrics of each class")
+
+
+def comparison(content: Content) -> list[str]:
+    """The methods on the same folds, with the baselines marked and how to read the p values."""
+    table = content.comparison
+    if table is None:
+        return []
+    first = table.iloc[0]
+    words = (
+        f"Each method on the same {first['folds']} folds of {first['samples']} samples; what it tunes or stops "
+        "by lies inside its training folds. Grey rows are baselines that know next to nothing: what a method "
+        "adds to them is what it has learnt. p is of a paired test of the accuracy against that of the best."
+    )
+    metrics = [metric for metric in COMPARED if metric in table]
+    columns = ["method", "reads", *(COMPARED[metric] for metric in metrics), "p", "seconds a fold"]
+    parts = [
+        markup.paragraph(words),
+        markup.table(
+            columns,
+            [_method_row(row, metrics, table.attrs) for _, row in table.iterrows()],
+            "Methods compared",
+            stacked=True,
+        ),
+    ]
+    failed = [f"{row['method']}: {row['error']}" for _, row in table.iterrows() if row["error"]]
+    if failed:
+        parts += [markup.heading("Methods that failed"), markup.bullets(failed)]
+    if caveat := table.attrs.get("caveat"):
+        parts.append(markup.paragraph(caveat, "aside"))
+    drawn = [pictures.draw(lambda m=metric: pictures.comparison(table, m)) for metric in metrics[:2]]  # type: ignore[misc]
+    return [*parts, *drawn]
+
+
+def _method_row(row: pd.Series, metrics: list[str], attrs: dict) -> Row:
+    method = str(row["method"])
+    baseline, best = method in BASELINES, method == attrs.get("best")
+    cells = [
+        Cell(
+            markup.rounded(row[metric]),
+            markup.interval(row[f"{metric}_low"], row[f"{metric}_high"]),
+            number=True,
+        )
+        for metric in metrics
+    ]
+    ends = [
+        Cell(_p_value(row["p_value"]), number=True),
+        Cell(markup.rounded(row["seconds"], 1), number=True),
+    ]
+    tags = [name for name, holds in {"best": best, "baseline": baseline}.items() if holds]
+    cells = [Cell(method, tag=", ".join(tags)), Cell(str(row["features"])), *cells, *ends]
+    return Row(cells, tags[0] if tags else "")
+
+
+def _p_value(value: float) -> str:
+    return "< 0.001" if value < 0.001 else markup.rounded(value)
