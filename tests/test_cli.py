@@ -19,6 +19,7 @@ from tumorkeras import DataSpec, cli, compare, simulate_motility, simulate_ultra
 from tumorkeras.comparison import methods
 from tumorkeras.data.detection import load_detection
 from tumorkeras.errors import DataError, MissingExtraError
+from tumorkeras.training import TrainedModel
 
 ROOT = Path(__file__).parents[1]
 VALUES = {
@@ -78,6 +79,29 @@ def test_export_verify_and_score(trained, folder):
     assert scored.status == 0, scored.err
     assert json.loads(scored.out) == {"rows": 4, "errors": 1}
     assert pd.read_csv(table)["status"].tolist() == ["ok", "ok", "ok", "error"]
+
+
+def test_train_and_evaluate_print_what_a_detector_is_read_by(folder, monkeypatch):
+    seen = {}
+
+    def train(spec, kind, output, *, initial):
+        seen[kind] = spec.tasks
+        return TrainedModel(None, spec, {"kind": kind}, None, output)
+
+    index = pd.MultiIndex.from_product([["AP50", "AP75"], ["benign", "all"]], names=["metric", "class"])
+    metrics = pd.DataFrame({"value": 0.5, "low": 0.25, "high": np.nan, "n": 7}, index=index)
+    monkeypatch.setattr("tumorkeras.training.train", train)
+    monkeypatch.setattr("tumorkeras.training.evaluate", lambda model, spec, split: metrics.copy())
+    values = {"name": "lesions", "source": {"kind": "phantoms", "samples": 4}, "input": {"shape": [32, 32, 1]}}
+    spec = folder / "lesions.yaml"
+    spec.write_text(yaml.safe_dump(values))
+    outcome = run_command("train", spec, "--model", "detector", "--output", folder / "detector")
+    assert (outcome.status, outcome.out, seen) == (0, f"model: {folder / 'detector'}\n", {"detector": ["detect"]})
+    printed = run_command("evaluate", folder / "detector", spec)
+    assert printed.out.splitlines()[2].split() == ["AP50", "benign", "0.5", "0.25", "NaN", "7"]
+    found = json.loads(run_command("evaluate", folder / "detector", spec, "--json").out)
+    assert list(found) == ["AP50 of benign", "AP50 of all", "AP75 of benign", "AP75 of all"]
+    assert found["AP75 of all"] == {"value": 0.5, "low": 0.25, "high": None, "n": 7}
 
 
 def test_compare_prints_the_table(folder):

@@ -40,15 +40,36 @@ def run(
     output: Annotated[Path, typer.Option(help="Folder for all results.")] = Path("out"),
     as_json: Json = False,
 ) -> None:
-    """Train, compare, export, score and report: the main job. Started again, it goes on where it stopped."""
+    """Audit, train, compare, export, score and report: the main job. Started again, it goes on where it stopped.
+
+    The jobs of the specs that SPEC names under "also" follow, each in a folder of its name below the output.
+    """
     data_spec = _read_spec(spec)
     _start_tensorflow()
     from tumorkeras.workflow import run as run_job
 
     result = run_job(data_spec, output)
-    exports = {kind: str(path) for kind, path in result.exports.items()}
-    found = {"report": str(result.report), "exports": exports, "seconds": result.seconds}
-    _say(f"report: {result.report}", as_json, found)
+    _say("\n".join(_figures(result)), as_json, _as_plain(result))
+
+
+def _figures(result: Any, name: str = "") -> Iterator[str]:
+    """The key figures of a job and of those beside it, a line each, and where the report is."""
+    from tumorkeras.report.headline import headline
+
+    for also, other in result.also.items():
+        yield from _figures(other, f"{also}: ")
+    yield from (f"{name}{figure}: {value} {note}" for figure, value, note in headline(result.models))
+    yield f"{name}report: {result.report}"
+
+
+def _as_plain(result: Any) -> dict[str, Any]:
+    found = {
+        "report": str(result.report),
+        "exports": {kind: str(path) for kind, path in result.exports.items()},
+        "metrics": {kind: trained.card.get("metrics") for kind, trained in result.models.items()},
+        "seconds": result.seconds,
+    }
+    return found | ({"also": {name: _as_plain(also) for name, also in result.also.items()}} if result.also else {})
 
 
 @app.command()
@@ -95,7 +116,10 @@ def audit(
 @app.command()
 def train(
     spec: SpecPath,
-    model: Annotated[Literal["autoencoder", "classifier"], typer.Option(help="What to train.")] = "classifier",
+    model: Annotated[
+        Literal["autoencoder", "classifier", "detector"],
+        typer.Option(help="What to train; detector: on images with boxes."),
+    ] = "classifier",
     output: Annotated[Path, typer.Option(help="The model's folder.")] = Path("model"),
     initial: Annotated[Path | None, typer.Option(help="Folder of a model to start from.")] = None,
     as_json: Json = False,
@@ -135,13 +159,16 @@ def evaluate(
     split: Annotated[Part, typer.Option(help="Part to read.")] = "test",
     as_json: Json = False,
 ) -> None:
-    """Print a model's metrics, with intervals, on a part of the data."""
+    """Print a model's metrics, with intervals, on a part of the data; of a detector a row a metric and class."""
     data_spec = _read_spec(spec)
     _start_tensorflow()
     from tumorkeras.training import evaluate as evaluate_model
 
     metrics = evaluate_model(model, data_spec, split)
-    _say(metrics.to_string(), as_json, json.loads(metrics.to_json(orient="index")))
+    text = metrics.to_string()
+    if metrics.index.nlevels > 1:  # a metric and a class, named as in a model's card
+        metrics.index = [" of ".join(names) for names in metrics.index]
+    _say(text, as_json, json.loads(metrics.to_json(orient="index")))
 
 
 @app.command()
@@ -183,7 +210,7 @@ def score(
     split: Annotated[Part | None, typer.Option(help="With a data spec: the part to score.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a table of predictions, one row per sample; what cannot be read is a row that says why."""
+    """Write a table of predictions: a row a sample, of a detector a row a detection; what cannot be read says why."""
     is_spec = len(inputs) == 1 and inputs[0].suffix in (".yaml", ".yml")
     source: Any = _read_spec(inputs[0]) if is_spec else inputs
     _start_tensorflow()

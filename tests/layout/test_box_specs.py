@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 from made_folders import (
     coco,
     comments,
@@ -14,6 +15,10 @@ from made_folders import (
 )
 
 from tumorkeras.data.catalog import catalog_of
+from tumorkeras.layout.guess import Guess
+from tumorkeras.layout.looks import Look
+from tumorkeras.layout.settings import add_settings
+from tumorkeras.spec import DataSpec
 
 # ------------------------------------------------------------------------------------------------------------- boxes
 
@@ -228,6 +233,55 @@ def test_names_beside_boxes_are_never_written(tmp_path, column, number):
     assert spec.splits.group == ("patient_name" if column == "patient_name" else None)
 
 
+@pytest.mark.parametrize(("images", "epochs", "batch_size"), [(8, 60, 4), (500, 20, 8), (5000, 12, 8)])
+def test_a_detector_is_trained_as_fits_the_number_of_images(images, epochs, batch_size):
+    guess = Guess("images with a box around every object", 1.0, {"tasks": ["detect"]})
+    add_settings(guess, look_of("uint8"), images)
+    assert set(guess.values) == {"tasks", "input", "preprocessing", "training"}
+    training = DataSpec.from_dict({"name": "a", "source": {"kind": "phantoms"}, **guess.values}).training
+    assert (training.epochs, training.batch_size, training.patience) == (epochs, batch_size, epochs)
+    assert training.augment == ["flip", "crop", "intensity"]
+
+
+def look_of(dtype):
+    return Look(((240, 320),) * 4, False, 0, (dtype,), 0.0, 200.0, None, ())
+
+
+@pytest.mark.parametrize(("dtype", "step"), [("uint8", "rescale"), ("uint16", "standardize")])
+def test_grey_values_of_a_detector_are_scaled_as_they_are(dtype, step):
+    guess = Guess("images with a box around every object", 1.0, {"tasks": ["detect"]})
+    add_settings(guess, look_of(dtype), 50)
+    assert [each["step"] for each in guess.values["preprocessing"]] == [step]
+
+
+def test_boxes_are_for_a_detector(tmp_path):
+    spec, text = made(table_of_boxes(tmp_path / "cells", f"{BOXES},patient", [(f"p{k // 3}",) for k in range(12)]))
+    assert spec.tasks == ["detect"]
+    written = yaml.safe_load(text)
+    assert not {"autoencoder", "classifier", "detector"} & set(written)
+    assert "class_map: {a: object, b: object} under source, classes: [object]" in comments(text)
+    assert "tumorkeras audit shows them" in comments(text)
+    merged = {**written["source"], "class_map": {"a": "object", "b": "object"}}
+    merged = DataSpec.from_dict({**written, "source": merged, "classes": ["object"]}, folder=tmp_path)
+    assert set(catalog_of(merged).boxes["class"]) == {"object"}
+
+
+def test_a_class_without_boxes_is_said(tmp_path):
+    for k in range(8):
+        picture(tmp_path / "coco" / f"{k}.png")
+    coco(tmp_path / "coco" / "boxes.json", [f"{k}.png" for k in range(8)])
+    spec, text = made(tmp_path / "coco")
+    assert spec.classes == ["cyst", "mass"]
+    assert "No box is of the class mass: a detector cannot learn it; take it out of classes." in comments(text)
+
+
+def test_one_class_needs_no_merging(tmp_path):
+    for k in range(8):
+        picture(tmp_path / "cells" / f"{k}.png")
+        voc(tmp_path / "cells" / f"{k}.xml", f"{k}.png")
+    assert "class_map" not in made(tmp_path / "cells")[1]
+
+
 # ------------------------------------------------------------------------------------------------------------- masks
 
 
@@ -240,7 +294,8 @@ def test_masks_beside_images_in_folders_of_classes(tmp_path):
     mask(root / "benign" / "benign (3)_mask_1.png", [(40, 4, 50, 10)])
     spec, text = made(root)
     assert (spec.source.kind, spec.source.format, spec.source.annotations) == ("detection", "masks", "breast")
-    assert spec.classes == ["benign", "malignant"]
+    assert (spec.tasks, spec.classes) == (["detect"], ["benign", "malignant"])
+    assert "class_map: {benign: object, malignant: object}" in comments(text)
     assert "normal that were looked at are empty: images without objects" in comments(text)
     boxes = catalog_of(spec).boxes
     assert boxes["class"].value_counts().to_dict() == {"benign": 7, "malignant": 6}

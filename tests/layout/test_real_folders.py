@@ -32,7 +32,7 @@ def test_busi(made, data_folder):
     assert columns == ("image", "class", "split")
     assert spec.classes == ["benign", "malignant"]
     assert (spec.splits.given, spec.splits.group) == ({"train": "train", "val": "val"}, "dup_group")
-    assert (spec.input.shape, spec.tasks) == ([256, 320, 1], ["autoencode"])
+    assert (spec.input.shape, spec.tasks) == ([256, 320, 1], ["detect"])
     said = comments(text)
     assert "665 masks" in said
     assert "114 images with a row but no box: images without objects (normal 114)" in said

@@ -19,6 +19,12 @@ from tumorkeras.layout.settings import DETECTION_SIDE, add_settings
 from tumorkeras.layout.splits import keep_parts
 from tumorkeras.layout.survey import File, Survey, common_folder
 
+MOST_NAMED = 6  # classes in a sentence
+BOX_TASKS = (
+    "A detector learns the boxes. With autoencode before it an autoencoder learns the whole images; source.kind "
+    "regions makes a sample with a class of each box, to classify."
+)
+
 
 def read_boxes(
     guess: Guess, survey: Survey, place: str, folder: str, *, form: str, columns: dict[str, str] | None = None
@@ -70,8 +76,8 @@ def complete(
     """
     found = find_table(sheets, pictures)
     inside = [name for name in pictures.names if not folder or name.startswith(f"{folder}/")]
-    guess.values = {"tasks": ["autoencode"], "source": source}
-    guess.say("tasks", "Whole images have no class here; source.kind regions makes a sample with a class of each box.")
+    guess.values = {"tasks": ["detect"], "source": source}
+    guess.say("tasks", BOX_TASKS)
     if boxes is not None:
         _add_classes(guess, boxes, names)
     elif names and len(set(names)) == len(names):
@@ -120,10 +126,25 @@ def _add_classes(guess: Guess, boxes: pd.DataFrame, names: list[str]) -> None:
     if classes:
         guess.values["classes"] = list(classes)
         guess.say("classes", f"In the order of {order}: {listing} boxes.")
+    say_one_class(guess, classes)
+    if bare := [name for name in classes if not counts.get(name)]:
+        guess.unsure.append(
+            f"No box is of the class {listed(bare)}: a detector cannot learn it; take it out of classes."
+        )
     if all(str(name).isdigit() for name in classes):
         guess.unsure.append(f"What the classes {listed(classes)} are called: the annotations have numbers only.")
     if unnamed := int(boxes.dropna(subset="xmin")["class"].isna().sum()):
         guess.unsure.append(f"{many(unnamed, 'box')} without a class.")
+
+
+def say_one_class(guess: Guess, classes: list[str]) -> None:
+    """Say how several classes become one."""
+    if len(classes) > 1:
+        pairs = ", ".join(f"{name}: object" for name in classes[:MOST_NAMED])
+        more = ", ..." if len(classes) > MOST_NAMED else ""
+        guess.say(
+            "classes", f"To find objects of any kind: class_map: {{{pairs}{more}}} under source, classes: [object]."
+        )
 
 
 def _say_without_boxes(guess: Guess, boxes: pd.DataFrame, names: list[str], folder: str, found: Found | None) -> None:

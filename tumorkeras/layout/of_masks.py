@@ -10,6 +10,7 @@ import numpy as np
 from tumorkeras.data.names import without_ending
 from tumorkeras.data.readers import read
 from tumorkeras.errors import DataError, MissingExtraError
+from tumorkeras.layout.box_settings import BOX_TASKS, say_one_class
 from tumorkeras.layout.groups import add_patients
 from tumorkeras.layout.guess import Guess, listed, many
 from tumorkeras.layout.of_class_folders import PLAIN
@@ -34,7 +35,7 @@ def guess_masks(pictures: Pictures) -> Guess | None:
     form, words = _form(values, regions)
     guess = Guess("images with masks, whose regions get boxes", 0.85 if pictures.masks_beside else 0.8, {})
     guess.values = {
-        "tasks": ["autoencode"],
+        "tasks": ["detect"],
         "source": {
             "kind": "detection",
             "path": DataPath(folder or "."),
@@ -42,6 +43,7 @@ def guess_masks(pictures: Pictures) -> Guess | None:
             "format": form,
         },
     }
+    guess.say("tasks", BOX_TASKS)
     guess.say("source.format", words)
     if form == "instance_masks" or len({v for found in values for v in found}) > 1:
         guess.unsure.append("Whether a value of the masks is a class (format: masks) or an object (instance_masks).")
@@ -98,6 +100,7 @@ def _add_classes(guess: Guess, pictures: Pictures, values: list[set[int]], regio
         if empty := [name for name in sorted(folders) if name not in classes]:
             guess.say("classes", f"The masks of {listed(empty)} that were looked at are empty: images without objects.")
         guess.values["classes"] = classes
+        say_one_class(guess, classes)
     elif form == "masks" and len(found) > 1:
         guess.values["classes"] = [str(value) for value in range(1, max(found) + 1)]
         guess.say("classes", "The values of the masks from 1 on, in their order: put names in their places.")

@@ -19,6 +19,9 @@ VOXELS_AN_EPOCH = 40e6
 LEAST_SIDE = 32
 SAMPLES_IN_ALL = 12_000  # samples times epochs
 MOST_EPOCHS, LEAST_EPOCHS = 30, 6
+DETECTED_IN_ALL = 10_000  # images times epochs of a detector
+MOST_DETECTOR_EPOCHS, LEAST_DETECTOR_EPOCHS = 60, 12
+FEW_IMAGES = 400  # of which a detector takes smaller batches, for enough steps
 EIGHT_BIT = 1 / 255
 
 
@@ -33,8 +36,11 @@ def add_settings(guess: Guess, look: Look, samples: int, *, most: int = CLASS_SI
         guess.unsure.append("The files do not tell the spacing of the voxels: each axis is scaled to fill input.shape.")
     _add_colours(guess, look)
     guess.values["preprocessing"] = _preprocessing(guess, look)
-    guess.values |= training(samples, math.prod(shape[:-1]))
-    say_training(guess, samples)
+    if "detect" in guess.values.get("tasks", []):
+        add_detector_training(guess, samples)
+    else:
+        guess.values |= training(samples, math.prod(shape[:-1]))
+        say_training(guess, samples)
     if look.faults:
         guess.unsure.append(f"{len(look.faults)} of the files looked at cannot be read: {listed(look.faults, 2)}.")
 
@@ -141,4 +147,21 @@ def say_training(guess: Guess, samples: int) -> None:
         "training",
         f"Small and quick, for {samples:,} samples on two processors: a first result. More filters and epochs may do "
         "better. augment: [] or [flip] where turning a sample changes what it means.",
+    )
+
+
+def add_detector_training(guess: Guess, images: int) -> None:
+    """Settings of a detector's training, and where they come from."""
+    epochs = int(np.clip(DETECTED_IN_ALL // max(images, 1), LEAST_DETECTOR_EPOCHS, MOST_DETECTOR_EPOCHS))
+    guess.values["training"] = {
+        "epochs": epochs,
+        "batch_size": 4 if images < FEW_IMAGES else 8,
+        "patience": epochs,
+        "augment": ["flip", "crop", "intensity"],
+    }
+    guess.say(
+        "training",
+        f"A first detector, for {images:,} images on two processors: more epochs find more. The learning rate falls to "
+        "the last epoch, so patience lets it come to its end. Add rotate to augment where images have no up and down.",
+        "The anchors are proposed from the training boxes; tumorkeras audit shows them, and how many boxes they meet.",
     )
