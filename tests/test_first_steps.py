@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from command_line import run_command
@@ -91,15 +93,22 @@ def test_a_table_of_features_is_audited_by_itself(tmp_path):
 
 def test_run_works_on_what_init_wrote(spec_file, tmp_path):
     values = yaml.safe_load(spec_file.read_text())
+    assert values["tasks"] == ["detect"]
     values["training"] = {"epochs": 1, "batch_size": 8}
-    values["autoencoder"] = {"filters": [4], "bottleneck": 8, "epochs": 1}
+    values["autoencoder"] = {"filters": [4, 4, 8, 8], "bottleneck": None, "epochs": 1}
+    values["detector"] = {"backbone": "autoencoder", "fusion_width": 8, "rpn_proposals": 20, "dense": [8]}
     values["input"]["shape"] = [32, 32, 1]
     quick = spec_file.with_name("quick.yaml")
     quick.write_text(yaml.safe_dump(values))
     outcome = run_command("run", quick, "--output", tmp_path / "out")
     assert outcome.status == 0, outcome.err
+    assert re.search(r"^AP50: \d\.\d+ ", outcome.out, re.MULTILINE)
     audit = json.loads((tmp_path / "out" / "audit.json").read_text())
     assert audit["ok"] is True
     page = (tmp_path / "out" / "report.html").read_text()
     assert 'id="audit"' in page
+    assert 'id="detection"' in page
     assert "images with boxes" in page
+    found = pd.read_parquet(tmp_path / "out" / "predictions.parquet").dropna(subset="class")
+    assert set(found["class"]) <= {"benign", "malignant"}
+    assert found["xmax"].max() <= 80  # in pixels of the files

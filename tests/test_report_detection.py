@@ -169,6 +169,16 @@ def test_images_that_could_not_be_read_are_left_out_and_counted(content):
     assert "Images that could not be read, and are in no figure: 1." in words_of(write_report(broken).read_text())
 
 
+def test_a_detector_that_finds_nothing_has_a_page(content):
+    nothing = content.predictions.drop_duplicates("id").reset_index(drop=True)
+    nothing[["class", "score", "xmin", "ymin", "xmax", "ymax"]] = np.nan
+    nothing["class"] = nothing["class"].astype("str").mask(nothing["class"].isna())
+    page = write_report(dataclasses.replace(content, predictions=nothing)).read_text()
+    assert "No figure here" not in page
+    objects = int((truth_of(content.read)["classes"] >= 0).sum())
+    assert f"Crops of the {min(12, objects)} worst misses" in page
+
+
 def test_one_class_has_one_row_and_no_mean(tmp_path):
     one = made(tmp_path, source={**SPEC["source"], "lesions": ["benign"]})
     page = write_report(one).read_text(encoding="utf-8")

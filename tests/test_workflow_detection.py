@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -13,7 +12,7 @@ from command_line import run_command
 
 from tumorkeras import DataSpec, load, run, workflow
 from tumorkeras.data.detection import load_detection
-from tumorkeras.errors import DataError, ModelError, SpecError
+from tumorkeras.errors import ModelError
 from tumorkeras.metrics import detection_metrics
 from tumorkeras.report.detections import detections_of
 from tumorkeras.training.detect import truth_of
@@ -44,10 +43,6 @@ BESIDE = {
     "autoencoder": {"filters": [2], "bottleneck": 2},
     "training": {"epochs": 1},
 }
-
-
-def changed(**values):
-    return DataSpec.from_dict({**VALUES, "also": [], **values})
 
 
 @pytest.fixture(scope="module")
@@ -145,95 +140,3 @@ def test_the_command_evaluates_a_detector_by_class(job, spec):
     assert list(found) == list(card)
     assert found["AP50 of malignant"]["value"] == pytest.approx(card["AP50 of malignant"]["value"])
     assert "false positives per image" in outcome.err
-
-
-# --------------------------------------------------------------------------------------------------- bad input
-
-
-def refused(spec, folder):
-    with pytest.raises(DataError) as caught:
-        run(spec, folder / "out", progress_bar=False)
-    assert not (folder / "out").exists()
-    return caught.value.faults
-
-
-@pytest.mark.parametrize(
-    ("values", "faults"),
-    [
-        (
-            {"source": {"kind": "phantoms", "samples": 20, "without": 1.0}},
-            ["no image of the part 'train' has an object", "no image of the part 'test' has an object"],
-        ),
-        (
-            {"source": {"kind": "phantoms", "samples": 1, "without": 0.0, "lesions": ["benign"]}},
-            ["1 sample is too few to split a part off"],
-        ),
-        (
-            {"splits": {"fractions": {"train": 1, "val": 0, "test": 0}}},
-            [
-                "no sample is left to read the result on, in 'test' or 'val'; there are "
-                "{'train': 24, 'val': 0, 'test': 0}"
-            ],
-        ),
-    ],
-)
-def test_data_that_are_not_enough_leave_no_folder(values, faults, tmp_path):
-    assert refused(changed(**values), tmp_path) == faults
-
-
-def test_a_class_without_a_box_is_named(tmp_path):
-    import cv2
-
-    (tmp_path / "images").mkdir()
-    rows = ["image,class,xmin,ymin,xmax,ymax"]
-    for k in range(12):
-        cv2.imwrite(str(tmp_path / "images" / f"{k}.png"), np.full((40, 40), 20 * k, "uint8"))
-        rows.append(f"{k}.png,cyst,5,5,30,30")
-    (tmp_path / "boxes.csv").write_text("\n".join(rows))
-    source = {"kind": "detection", "path": str(tmp_path / "images"), "annotations": str(tmp_path / "boxes.csv")}
-    spec = changed(source=source, classes=["cyst", "mass"])
-    assert refused(spec, tmp_path) == ["class 'mass' has no box in the part 'train'"]
-
-
-def test_an_autoencoder_without_the_levels_of_a_detector_is_refused_before_its_training(tmp_path):
-    spec = changed(autoencoder={"filters": [4, 4]})
-    with pytest.raises(ModelError, match="backbone: has maps of strides 1, 2, expected 4, 8"):
-        run(spec, tmp_path / "out", progress_bar=False)
-    assert not (tmp_path / "out").exists()
-
-
-def specs(folder, **also):
-    """Specs by name, each with the files that it names."""
-    for name, files in also.items():
-        (folder / f"{name}.yaml").write_text(yaml.safe_dump({**BESIDE, "name": name, "also": files}))
-    return folder / f"{next(iter(also))}.yaml"
-
-
-@pytest.mark.parametrize(
-    ("also", "fault"),
-    [
-        ({"a": ["b.yaml"], "b": ["a.yaml"]}, "names, in the end, itself"),
-        ({"a": ["a.yaml"]}, "names, in the end, itself"),
-        ({"a": ["models.yaml"], "models": []}, "the name of models.yaml, models, is that of one of the results"),
-        ({"a": ["lost.yaml"]}, "there is no such file"),
-    ],
-)
-def test_jobs_that_cannot_stand_beside_each_other(also, fault, tmp_path):
-    with pytest.raises(SpecError) as caught:
-        run(specs(tmp_path, **also), tmp_path / "out", progress_bar=False)
-    assert fault in str(caught.value)
-    assert not (tmp_path / "out").exists()
-
-
-def test_two_jobs_of_one_name_are_refused(tmp_path):
-    first = specs(tmp_path, a=["b.yaml", "c.yaml"], b=[], c=[])
-    (tmp_path / "c.yaml").write_text(yaml.safe_dump({**BESIDE, "name": "b"}))
-    with pytest.raises(SpecError, match=r"also\[1\]: the name of c.yaml, b, is another job's"):
-        run(first, tmp_path / "out", progress_bar=False)
-
-
-def test_data_at_fault_beside_leave_no_folder(tmp_path):
-    first = specs(tmp_path, a=["b.yaml"], b=[])
-    splits = {"fractions": {"train": 1, "val": 0, "test": 0}}
-    (tmp_path / "b.yaml").write_text(yaml.safe_dump({**BESIDE, "name": "b", "splits": splits}))
-    refused(DataSpec.from_yaml(first), tmp_path)

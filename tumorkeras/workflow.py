@@ -99,6 +99,7 @@ def run(spec: DataSpec | str | Path, output: str | Path = "out", *, progress_bar
 def _do(job: Job, progress_bar: bool) -> tuple[RunResult, Content]:
     """The stages of a job, then the jobs beside it, then its report."""
     spec, samples, folder, clock = job.spec, job.samples, job.folder, job.clock
+    logger.info("%s, into %s", spec.name, folder)
     findings = clock("audit", lambda: _audit(spec, folder, progress_bar))
     models = _train_all(job, progress_bar)
     _write_json(folder / "metrics.json", {kind: trained.card.get("metrics") for kind, trained in models.items()})
