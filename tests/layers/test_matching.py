@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tumorkeras.layers.matching import IGNORED, NEGATIVE, POSITIVE, ObjectMatcher, sample
 
-THRESHOLDS = [(0.3, 0.6), (0.5, 0.5)]
-MATCHERS = {(pair, force): ObjectMatcher(*pair, match_every_object=force) for pair in THRESHOLDS for force in (0, 1)}
+CASES = [((0.3, 0.6), 1), ((0.5, 0.5), 0)]  # of anchors, and of regions
+MATCHERS = {(pair, force): ObjectMatcher(*pair, match_every_object=bool(force)) for pair, force in CASES}
 
 
 def random_scene(seed, batch=2, objects=3):
@@ -40,7 +40,7 @@ def assert_same_matches(found, anchors, boxes, classes, thresholds, force):
 
 
 @settings(max_examples=20)
-@given(st.integers(0, 10**6), st.sampled_from(sorted(MATCHERS)))
+@given(st.integers(0, 10**6), st.sampled_from(CASES))
 def test_matches_are_those_of_plain_loops(seed, case):
     anchors, boxes, classes = random_scene(seed)
     assert_same_matches(MATCHERS[case](anchors, boxes, classes), anchors, boxes, classes, *case)
@@ -137,3 +137,19 @@ def test_every_box_is_drawn_as_often():
     kind[:, :8] = POSITIVE
     counts = np.bincount(np.concatenate(chosen_of(kind, 8, 0.5)), minlength=20) / 400
     np.testing.assert_allclose(counts, [4 / 8] * 8 + [4 / 12] * 12, atol=0.12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_crowd_of_a_box_is_how_many_stand_for_its_object(seed):
+    found = MATCHERS[(0.3, 0.6), 1](*random_scene(seed))
+    kind, column = found.kind.numpy(), found.column.numpy()
+    for image, row in np.ndindex(*kind.shape):
+        same = ((kind[image] == POSITIVE) & (column[image] == column[image, row])).sum()
+        assert found.crowd[image, row] == (same if kind[image, row] == POSITIVE else 1)
+
+
+def test_an_object_of_few_boxes_is_drawn_as_often_as_one_of_many():
+    kind = np.ones((500, 40), "int32")
+    crowd = np.where(np.arange(40) < 2, 2.0, 38.0) * np.ones((500, 1))
+    rows, _ = sample(tf.constant(kind), 1, 1.0, (0, 1), tf.constant(crowd, tf.float32))
+    assert abs((rows.numpy() < 2).mean() - 0.5) < 0.08  # four deviations of a fair coin are 0.09
