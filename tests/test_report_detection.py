@@ -205,6 +205,21 @@ def test_a_page_shows_the_jobs_beside_it(content, tmp_path):
     assert "3 images of the test part" in section
 
 
+def test_crowded_images_have_a_legend_in_place_of_words(content, monkeypatch):
+    from matplotlib import pyplot as plt
+
+    drawn = {}
+    monkeypatch.setattr(detection_pictures.plots, "to_png", lambda figure: drawn.setdefault("figure", figure) and b"")
+    monkeypatch.setattr(detection_pictures, "MOST_LABELS", 0)
+    detection_pictures.examples(content.samples.part("train"))
+    figure = drawn["figure"]
+    try:
+        assert sum(len(ax.texts) for ax in figure.axes) == 0
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == ["benign", "malignant"]
+    finally:
+        plt.close(figure)
+
+
 @pytest.mark.parametrize("count", [1, 2, 6, 9])
 def test_panels_are_of_images_with_objects_and_one_without(content, count):
     samples = content.samples

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,14 +13,17 @@ from tumorkeras import plots
 from tumorkeras.data.cache import rows_of
 from tumorkeras.data.detection import DetectionSamples
 from tumorkeras.plots.images import evenly
+from tumorkeras.plots.style import color_of
 from tumorkeras.report.content import Content
 from tumorkeras.report.detections import detections_of
-from tumorkeras.report.pictures import Picture
+from tumorkeras.report.pictures import MOST_CLASSES, Picture
 from tumorkeras.training.detect import truth_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
+    from tumorkeras.boxes import Letterbox
     from tumorkeras.metrics.detection_checks import Padded
 
 EXAMPLES, FOUND = 6, 9  # images in a figure
@@ -107,28 +111,40 @@ def _grid(
 
     columns = min(COLUMNS, len(chosen))
     lines = -(-len(chosen) // columns)
-    height, width = samples.images.shape[1:3]
-    side = WIDTH / COLUMNS
+    placements = [samples.placement(int(k)) for k in chosen]
+    side, shape = WIDTH / COLUMNS, max(placed.height / placed.width for placed in placements)
     figure, panels = plt.subplots(
-        lines, columns, squeeze=False, figsize=(side * columns, side * height / width * lines), layout="constrained"
+        lines, columns, squeeze=False, figsize=(side * columns, side * shape * lines), layout="constrained"
     )
+    crowded = False
     for ax, k, truth, detections in zip(panels.flat, chosen, truths, found, strict=False):
         image = rows_of(samples.images, samples.rows[[k]])[0]
         plots.detections(image, truth, detections, samples.classes, ax=ax, threshold=threshold)
-        ax.set_title("", loc="left")
+        crowded |= len(ax.texts) > MOST_LABELS
         _tidy(ax, samples.placement(int(k)))
     for ax in panels.flat[len(chosen) :]:
         ax.remove()
+    if crowded:
+        _add_legend(figure, samples.classes)
     return plots.to_png(figure)
 
 
-def _tidy(ax: Axes, placed: Any) -> None:
+def _tidy(ax: Axes, placed: Letterbox) -> None:
     """Cut the bars of the letterbox away, and the words where they are too many."""
+    ax.set_title("", loc="left")
     ax.set_xlim(placed.left, placed.left + placed.width)
     ax.set_ylim(placed.top + placed.height, placed.top)
     if len(ax.texts) > MOST_LABELS:
         for text in list(ax.texts):
             text.remove()
+
+
+def _add_legend(figure: Figure, classes: Sequence[str]) -> None:
+    """The colours of the classes, where no words stand at the boxes."""
+    from matplotlib.lines import Line2D
+
+    lines = [Line2D([], [], color=color_of(k), label=name) for k, name in enumerate(classes[:MOST_CLASSES])]
+    figure.legend(handles=lines, loc="outside lower center", ncols=len(lines), frameon=False, fontsize=8.5)
 
 
 def precision_recall(scene: Scene) -> Picture:
