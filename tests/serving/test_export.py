@@ -81,7 +81,7 @@ def exported(trained, tmp_path_factory):
 def unchecked(monkeypatch):
     """Leave out the process of the check, where it is not what is tested."""
     module = importlib.import_module("tumorkeras.serving.export")
-    monkeypatch.setattr(module, "verify_export", lambda path, *_: ExportReport(str(path)))
+    monkeypatch.setattr(module, "verify_golden", lambda path, *_: ExportReport(str(path)))
     return module
 
 
@@ -129,7 +129,7 @@ def test_a_path_is_loaded_as_a_trained_model(trained, unchecked, tmp_path):
 def test_autoencoder_measures_the_error_against_the_preprocessed_input(tmp_path):
     model = autoencoder()
     samples = np.random.default_rng(1).random((2, *SHAPE)).astype("float32")
-    answer = endpoints(model)["serving_default"](tf.constant(samples))
+    answer = endpoints(model)["serving_default"].function(tf.constant(samples))
     difference = model(samples, training=False).numpy() - (2 * samples - 1)
     np.testing.assert_allclose(answer["reconstruction_error"], (difference**2).mean((1, 2, 3, 4)), rtol=1e-5)
     path = export(model, tmp_path / "new" / "folder", version=4, samples=samples)
@@ -172,7 +172,7 @@ def test_a_version_taken_meanwhile_is_left_alone(unchecked, tmp_path, monkeypatc
         (tmp_path / "cells" / "5" / "saved_model.pb").write_bytes(b"theirs")
         return ExportReport(str(path))
 
-    monkeypatch.setattr(unchecked, "verify_export", faster)
+    monkeypatch.setattr(unchecked, "verify_golden", faster)
     with pytest.raises(ModelError, match="another exporter"):
         export(classifier(), tmp_path, version=5)
     assert (tmp_path / "cells" / "5" / "saved_model.pb").read_bytes() == b"theirs"

@@ -12,12 +12,10 @@ import numpy as np
 
 from tumorkeras.boxes import NO_CLASS
 from tumorkeras.data.cache import rows_of
-from tumorkeras.data.canvas import with_channels
-from tumorkeras.data.images import single_image
-from tumorkeras.data.readers import read
 from tumorkeras.data.tiles import TileGrid, check_tiles, tile_grid
 from tumorkeras.errors import DataError, ModelError
 from tumorkeras.progress import progress_bar as bar_of
+from tumorkeras.scoring.images import read_image
 from tumorkeras.scoring.seams import Found, merge_tiles, together
 
 if TYPE_CHECKING:
@@ -148,7 +146,7 @@ def _check_size(network: keras.Model, grid: TileGrid) -> None:
 def _pixels(image: np.ndarray | str | Path, channels: int) -> np.ndarray:
     """The image as (height, width, channels), still unread where it is memory-mapped."""
     if isinstance(image, str | os.PathLike):
-        image = with_channels(single_image(read(image).array), channels)
+        image = read_image(image, channels)
     if not isinstance(image, np.ndarray):
         raise DataError("predict_large", [f"image: {type(image).__name__} found, expected an array or a path"])
     pixels = image[..., None] if image.ndim == 2 else image

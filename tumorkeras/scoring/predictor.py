@@ -16,6 +16,12 @@ from tumorkeras.errors import ModelError, SpecError
 from tumorkeras.spec import DataSpec
 
 _MODEL_FILE = "model.keras"  # only the folder of a trained model has it
+# What is read of each kind of answer.
+_PARTS = {
+    "probabilities": ("probabilities",),
+    "reconstruction_error": ("reconstruction_error",),
+    "detections": ("classes", "scores", "boxes"),
+}
 _SIGNATURE = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 
 
@@ -28,17 +34,23 @@ class Predictor:
     origin : ModelOrigin
         What one sample must be like: its shape and, where the model knows them, its classes and spec.
     output : str
-        ``"probabilities"`` or ``"reconstruction_error"``.
-    width : int
-        Number of classes; 1 for an error.
+        ``"probabilities"``, ``"reconstruction_error"`` or ``"detections"``.
+    shape : tuple of int
+        Of the answer to one sample: (classes,); (1,) for an error; (most, 6) for detections, each with class id
+        (-1: padding), score, xmin, ymin, xmax and ymax in pixels of the sample.
     run : callable
-        (batch, *shape) float32 -> (batch, width) float32.
+        (batch, *sample) float32 -> (batch, *shape) float32.
     """
 
     origin: ModelOrigin
     output: str
-    width: int
+    shape: tuple[int, ...]
     run: Callable[[np.ndarray], np.ndarray]
+
+    @property
+    def detects(self) -> bool:
+        """Whether it is a detector."""
+        return self.output == "detections"
 
 
 def load_predictor(model: Any) -> Predictor:
@@ -47,13 +59,13 @@ def load_predictor(model: Any) -> Predictor:
     Raises
     ------
     ModelError
-        If there is no export or trained model, or its ``serving_default`` gives neither probabilities nor a
-        reconstruction error.
+        If there is no export or trained model, or its ``serving_default`` reads more than one array, or gives neither
+        probabilities nor a reconstruction error nor detections.
     """
     if isinstance(model, str | Path) and not (Path(model) / _MODEL_FILE).is_file():
         return _from_export(_version_folder(Path(model)))
     # Scoring an export starts no Keras.
-    from tumorkeras.serving.signatures import endpoints, input_spec
+    from tumorkeras.serving.signatures import endpoints
     from tumorkeras.training.folder import TrainedModel, load, origin_of
 
     if isinstance(model, str | Path):
@@ -65,7 +77,9 @@ def load_predictor(model: Any) -> Predictor:
             f"model: {found} found, expected the folder of an export or of a trained model, a TrainedModel or a "
             "keras.Model"
         )
-    function = tf.function(endpoints(network)[_SIGNATURE], input_signature=[input_spec(network)])
+    endpoint = endpoints(network)[_SIGNATURE]
+    _check_inputs(network.name, [spec.name for spec in endpoint.inputs])
+    function = endpoint.compiled()
     return _predictor(function, function.get_concrete_function().structured_outputs, origin_of(model))
 
 
@@ -78,8 +92,7 @@ def _from_export(folder: Path) -> Predictor:
         raise ModelError(f"{folder}: has the signatures {sorted(loaded.signatures)}, expected {_SIGNATURE}")
     signature = loaded.signatures[_SIGNATURE]
     inputs = signature.structured_input_signature[1]
-    if len(inputs) != 1:
-        raise ModelError(f"{folder}: {_SIGNATURE} reads {sorted(inputs)}, expected one array")
+    _check_inputs(str(folder), list(inputs))
     (name, spec), *_ = inputs.items()
 
     def function(batch: tf.Tensor, owner: Any = loaded) -> dict[str, tf.Tensor]:
@@ -89,6 +102,11 @@ def _from_export(folder: Path) -> Predictor:
     outputs = signature.structured_outputs
     number = outputs["probabilities"].shape[-1] if "probabilities" in outputs else None
     return _predictor(function, outputs, _origin(folder, tuple(spec.shape.as_list()[1:]), number))
+
+
+def _check_inputs(name: str, inputs: list[str]) -> None:
+    if len(inputs) != 1:
+        raise ModelError(f"{name}: {_SIGNATURE} reads {', '.join(sorted(inputs))}; only what reads one array is scored")
 
 
 def _origin(folder: Path, shape: tuple[int | None, ...], outputs: int | None) -> ModelOrigin:
@@ -113,17 +131,24 @@ def _origin(folder: Path, shape: tuple[int | None, ...], outputs: int | None) ->
 def _predictor(
     function: Callable[[tf.Tensor], dict[str, tf.Tensor]], outputs: dict[str, tf.TensorSpec], origin: ModelOrigin
 ) -> Predictor:
-    output = next((key for key in ("probabilities", "reconstruction_error") if key in outputs), None)
+    output = next((key for key, parts in _PARTS.items() if set(parts) <= set(outputs)), None)
     if output is None:
-        raise ModelError(f"{origin.name}: gives {sorted(outputs)}, expected probabilities or reconstruction_error")
-    width = outputs[output].shape[-1] if output == "probabilities" else 1
-    if origin.classes is not None and len(origin.classes) != width:
-        raise ModelError(f"{origin.name}: there are {len(origin.classes)} names of classes, the model gives {width}")
+        expected = "probabilities, reconstruction_error or boxes, scores and classes"
+        raise ModelError(f"{origin.name}: gives {sorted(outputs)}, expected {expected}")
+    shape = {
+        "probabilities": lambda: (outputs["probabilities"].shape[-1],),
+        "reconstruction_error": lambda: (1,),
+        "detections": lambda: (outputs["boxes"].shape[1], 6),
+    }[output]()
+    if output == "probabilities" and origin.classes is not None and len(origin.classes) != shape[0]:
+        raise ModelError(f"{origin.name}: there are {len(origin.classes)} names of classes, the model gives {shape[0]}")
 
     def run(batch: np.ndarray) -> np.ndarray:
-        return function(tf.constant(batch))[output].numpy().reshape(len(batch), width)
+        answer = function(tf.constant(batch))
+        parts = [answer[name].numpy().reshape(len(batch), *shape[:-1], -1) for name in _PARTS[output]]
+        return np.concatenate(parts, axis=-1, dtype="float32")
 
-    return Predictor(origin, output, width, run)
+    return Predictor(origin, output, shape, run)
 
 
 def _version_folder(path: Path) -> Path:

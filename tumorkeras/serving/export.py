@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tumorkeras.errors import ModelError
-from tumorkeras.serving.signatures import Endpoint, endpoints, input_spec, model_kind
-from tumorkeras.serving.verify import Outputs, synthetic_inputs, verify_export
+from tumorkeras.serving.golden import golden_batches
+from tumorkeras.serving.signatures import Endpoint, endpoints, model_kind
+from tumorkeras.serving.verify import verify_golden
 from tumorkeras.spec import DataSpec
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def export(
     directory: str | Path,
     name: str | None = None,
     version: int | None = None,
-    samples: np.ndarray | None = None,
+    samples: np.ndarray | Mapping[str, np.ndarray] | None = None,
 ) -> Path:
     """Write a model as a SavedModel that TF Serving loads as it is.
 
@@ -56,25 +56,30 @@ def export(
     Parameters
     ----------
     model : keras.Model, trained model, str or Path
-        A functional classifier or autoencoder of this package, what :func:`tumorkeras.load` gave, or the
-        folder of a trained model. From a trained model the class names, the spec and the model card go along,
-        in ``assets.extra``.
+        A functional classifier, autoencoder or detector of this package, what :func:`tumorkeras.load` gave, or the
+        folder of a trained model. From a trained model the class names, the spec and the model card, with the
+        threshold that was tuned, go along, in ``assets.extra``.
     directory : str or Path
         Where exports are kept; made if it is not there.
     name : str, optional
         Letters, digits, ``_``, ``-`` and ``.``; by default the name of the model's folder, else of the model.
     version : int, optional
         Positive; by default one more than the largest that is there.
-    samples : ndarray, optional
-        (n, *input_shape), real inputs for the check; by default four seeded synthetic ones.
+    samples : ndarray or mapping of str to ndarray, optional
+        (n, *input_shape), real inputs for the check, or an array for each input by its name; by default seeded
+        synthetic ones, for a detector of several sizes. Images to which a detector's own answer hangs on the last
+        digits of its numbers are left out; that nothing is found in the others is warned of.
 
     Returns
     -------
     Path
         ``DIRECTORY/NAME/VERSION``. Every signature reads ``inputs``, (batch, *input_shape) float32. Of a
         classifier, ``serving_default`` gives ``probabilities`` (batch, classes) and ``class_id`` (batch,)
-        int64; of an autoencoder, ``reconstruction``, ``reconstruction_error`` (batch,) and ``features``. The
-        signature ``features`` gives ``features`` (batch, k).
+        int64; of an autoencoder, ``reconstruction``, ``reconstruction_error`` (batch,) and ``features``; of a
+        detector, which reads images of any height and width, ``boxes`` (batch, n, 4) float32, xyxy in pixels of
+        these images, ``scores`` (batch, n) float32, ``classes`` (batch, n) int32 and ``num_detections`` (batch,)
+        int32, best first, padded with box 0, score 0 and class -1. One with ``proposals="external"`` also reads
+        ``proposals`` (batch, m, 4) float32. The signature ``features`` gives ``features`` (batch, k).
 
     Raises
     ------
@@ -96,17 +101,11 @@ def export(
     name = source.name if name is None else name
     base = _check_arguments(Path(directory), name, version)
     functions = endpoints(source.model)
-    if source.classes is not None and len(source.classes) != source.model.output_shape[-1]:
-        raise ModelError(
-            f"{name}: {len(source.classes)} class names for {source.model.output_shape[-1]} outputs; "
-            "the model folder's card and model do not belong together"
-        )
-    samples = _samples(source.model, samples)
-    expected = _answers(functions, samples)
+    golden = golden_batches(functions, samples)
     with _hidden_folder(Path(directory), name) as hidden:
         draft = hidden / str(version or _next_version(base))
         _write(source, functions, draft)
-        report = verify_export(draft, samples, expected)
+        report = verify_golden(draft, golden)
         if not report.ok:
             raise ModelError(f"{name}: the export is not fit to be served; nothing was published", report.faults)
         return _publish(draft, base, version)
@@ -124,8 +123,19 @@ def _source(model: Any) -> _Source:
         raise ModelError("export", [f"model: {found} found, expected a keras.Model, a trained model or its folder"])
     kind = model_kind(model.model)
     name = f"{model.spec.name}-{kind}" if model.folder is None else Path(model.folder).name
-    classes = model.card.get("classes") if kind == "classifier" else None
+    classes = None if kind == "autoencoder" else model.card.get("classes")
+    _check_classes(name, classes, model.model)
     return _Source(model.model, name, model.spec, model.card, classes)
+
+
+def _check_classes(name: str, classes: list[str] | None, model: keras.Model) -> None:
+    from tumorkeras.training.networks import classes_of
+
+    if classes is not None and len(classes) != classes_of(model):
+        raise ModelError(
+            f"{name}: {len(classes)} class names for {classes_of(model)} outputs; the model folder's card and model "
+            "do not belong together"
+        )
 
 
 def _check_arguments(directory: Path, name: str, version: int | None) -> Path:
@@ -143,29 +153,6 @@ def _check_arguments(directory: Path, name: str, version: int | None) -> Path:
     if version is not None and (base / str(version)).exists():
         raise ModelError(f"{base / str(version)}: is there already; take another version or leave it out")
     return base
-
-
-def _samples(model: keras.Model, samples: np.ndarray | None) -> np.ndarray:
-    shape = model.inputs[0].shape[1:]
-    if samples is None:
-        return synthetic_inputs(shape)
-    samples = np.asarray(samples, dtype=np.float32)
-    fits = samples.ndim == len(shape) + 1 and len(samples) > 0
-    if not fits or not tf.TensorShape(shape).is_compatible_with(samples.shape[1:]):
-        raise ModelError("export", [f"samples: shape {samples.shape} found, expected {('n', *shape)}, n > 0"])
-    return samples
-
-
-def _answers(functions: Mapping[str, Endpoint], samples: np.ndarray) -> Outputs:
-    # On the CPU, as in the check: an accelerator's shorter floats would differ by more than a fault does. The
-    # most probable class of two that are all but equal may differ too; it is checked against the
-    # probabilities instead.
-    with tf.device("CPU:0"):
-        inputs = tf.constant(samples)
-        return {
-            signature: {name: value.numpy() for name, value in function(inputs).items() if name != "class_id"}
-            for signature, function in functions.items()
-        }
 
 
 @contextmanager
@@ -191,8 +178,8 @@ def _hidden_folder(directory: Path, name: str) -> Iterator[Path]:
 def _write(source: _Source, functions: Mapping[str, Endpoint], folder: Path) -> None:
     archive = keras.export.ExportArchive()
     archive.track(source.model)
-    for name, function in functions.items():
-        archive.add_endpoint(name, function, input_signature=[input_spec(source.model)])
+    for name, endpoint in functions.items():
+        archive.add_endpoint(name, endpoint.function, input_signature=endpoint.inputs)
     archive.write_out(str(folder), verbose=False)
     extra = folder / _EXTRA
     extra.mkdir(exist_ok=True)

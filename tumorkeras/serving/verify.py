@@ -7,26 +7,19 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tumorkeras.errors import ModelError
+from tumorkeras.serving.compare import compare
+from tumorkeras.serving.golden import Golden, synthetic_inputs
 from tumorkeras.serving.structure import Signatures, read_graph, signatures_of, structure_faults
 
-Outputs = dict[str, dict[str, np.ndarray]]
-"""Signature -> output -> array."""
-
-#: Largest absolute difference of a probability that still counts as the same answer.
-PROBABILITY_TOLERANCE = 1e-5
-#: The same for other outputs, relative to the largest value of the output.
-RELATIVE_TOLERANCE = 1e-4
-
 _CHECK = Path(__file__).with_name("_check.py")
-_OPEN_SIZE = 32
 
 
 @dataclass(frozen=True)
@@ -60,35 +53,29 @@ class ExportReport:
         return {**asdict(self), "ok": self.ok}
 
 
-def synthetic_inputs(shape: tuple[int | None, ...], dtype: str = "float32", n: int = 4) -> np.ndarray:
-    """Draw ``n`` seeded inputs of (*shape), uniform in [0, 1) (integers: 0 and 1); open sizes become 32."""
-    size = (n, *(_OPEN_SIZE if value is None else value for value in shape))
-    values = np.random.default_rng(0).random(size)
-    return (values if np.dtype(dtype).kind == "f" else values.round()).astype(dtype)
-
-
 def verify_export(
     path: str | Path,
-    inputs: np.ndarray | None = None,
+    inputs: np.ndarray | Mapping[str, np.ndarray] | None = None,
     expected: Mapping[str, Mapping[str, np.ndarray]] | None = None,
 ) -> ExportReport:
     """Check that TF Serving can load, batch and run an export, and that it answers as the model did.
 
     The structure is read first: an integer as folder name, a ``serving_default`` signature, dense inputs and
     outputs with an open batch dimension, no op that calls Python anywhere in the graph. If that holds, each
-    signature is run with batches of 1 and 3 in a new process in which Keras, keras-cv and this package cannot
-    be imported.
+    signature is run with batches of 1 and 3, and where it reads images of any size with three sizes, odd ones among
+    them, in a new process in which Keras, keras-cv and this package cannot be imported.
 
     Parameters
     ----------
     path : str or Path
         The version's folder, ``NAME/VERSION``.
-    inputs : ndarray, optional
-        (n, *input_shape), given to every signature; by default four seeded synthetic ones. Fewer than three
-        are repeated to make the batch of 3.
+    inputs : ndarray or mapping of str to ndarray, optional
+        (n, *input_shape), given to every signature, or an array for each input by its name; by default seeded
+        synthetic ones. Fewer than three are repeated to make the batch of 3.
     expected : mapping, optional
         Signature -> output -> array (n, ...): what the model gave for ``inputs``. Probabilities may differ by
-        1e-5, other floats by 1e-4 of the largest value, integers not at all.
+        1e-5, other floats by 1e-4 of the largest value, integers not at all. Detections are compared image by image
+        as a set: each needs a counterpart of its class within 0.001 px and 1e-5 of the score, in any order.
 
     Returns
     -------
@@ -98,7 +85,7 @@ def verify_export(
     Raises
     ------
     ModelError
-        If there is no such folder, or ``expected`` comes without ``inputs``.
+        If there is no such folder, ``expected`` comes without ``inputs``, or one of the inputs is not given.
 
     Examples
     --------
@@ -107,11 +94,18 @@ def verify_export(
     ...
     tumorkeras.errors.ModelError: no/such/export: there is no such folder; expected NAME/VERSION
     """
+    if inputs is not None:
+        return verify_golden(path, [Golden(inputs, expected or {})])
+    if expected is not None:
+        raise ModelError(f"{path}", ["expected: given without the inputs that it was made from; give both"])
+    return verify_golden(path)
+
+
+def verify_golden(path: str | Path, golden: Sequence[Golden] | None = None) -> ExportReport:
+    """Do the work of :func:`verify_export`, with any number of batches."""
     path = Path(path)
     if not path.is_dir():
         raise ModelError(f"{path}: there is no such folder; expected NAME/VERSION")
-    if expected is not None and inputs is None:
-        raise ModelError(f"{path}", ["expected: given without the inputs that it was made from; give both"])
     # A relative path such as "." has no name to check.
     resolved = path.resolve()
     try:
@@ -121,31 +115,60 @@ def verify_export(
     signatures, faults = signatures_of(graph), structure_faults(resolved, graph)
     if faults:  # Running it would only say the same again, in other words.
         return ExportReport(str(path), signatures, faults=faults)
-    runs = _plan(signatures, inputs)
+    runs = _plan(signatures, golden)
     try:
         answers = _run_apart(resolved, runs)
     except ModelError as error:
         return ExportReport(str(path), signatures, faults=error.faults)
     largest: float | None = None
     for run, answer in zip(runs, answers, strict=True):
-        wanted = (expected or {}).get(run["signature"], {})
-        difference, found = _compare(run, answer, wanted)
+        difference, found = _held(run, answer)
         faults.extend(found)
         largest = max((value for value in (largest, difference) if value is not None), default=None)
     return ExportReport(str(path), signatures, largest, faults)
 
 
-def _plan(signatures: Signatures, inputs: np.ndarray | None) -> list[dict[str, Any]]:
+class _Run(NamedTuple):
+    """One call of one signature, and what should come out."""
+
+    signature: str
+    batch: int
+    inputs: dict[str, np.ndarray]
+    expected: dict[str, np.ndarray]
+
+    @property
+    def where(self) -> str:
+        """The call in messages."""
+        shapes = ", ".join(f"{name} {values.shape[1:]}" for name, values in self.inputs.items())
+        return f"{self.signature} with {shapes} in a batch of {self.batch}"
+
+
+def _plan(signatures: Signatures, golden: Sequence[Golden] | None) -> list[_Run]:
     """List what to run: every signature with its inputs at batch 1, 3 and as many as were given."""
     runs = []
     for name, signature in signatures.items():
-        given = {}
-        for key, tensor in signature["inputs"].items():
-            synthetic = synthetic_inputs(tuple(tensor["shape"][1:]), tensor["dtype"])
-            given[key] = _three_rows(synthetic if inputs is None else inputs)
-        sizes = {1, 3, len(inputs) if inputs is not None else 3}
-        runs += [{"signature": name, "batch": size, "inputs": given} for size in sorted(sizes)]
+        for batch in golden or _synthetic(signature["inputs"]):
+            given = {key: _three_rows(_input(batch, key)) for key in signature["inputs"]}
+            wanted = {key: _three_rows(value) for key, value in batch.expected.get(name, {}).items()}
+            largest = max((len(value) for value in given.values()), default=3)
+            for size in sorted({1, 3, largest}):
+                expected = {key: value[:size] for key, value in wanted.items()}
+                runs.append(_Run(name, size, {key: value[:size] for key, value in given.items()}, expected))
     return runs
+
+
+def _synthetic(inputs: Mapping[str, Any]) -> list[Golden]:
+    shapes = {key: tuple(tensor["shape"][1:]) for key, tensor in inputs.items()}
+    dtypes = {key: tensor["dtype"] for key, tensor in inputs.items()}
+    return [Golden(batch, {}) for batch in synthetic_inputs(shapes, dtypes)]
+
+
+def _input(batch: Golden, name: str) -> np.ndarray:
+    if not isinstance(batch.inputs, Mapping):
+        return np.asarray(batch.inputs)
+    if name not in batch.inputs:
+        raise ModelError("verify_export", [f"inputs: {name!r} is missing; there are {', '.join(batch.inputs)}"])
+    return batch.inputs[name]
 
 
 def _three_rows(values: np.ndarray) -> np.ndarray:
@@ -153,14 +176,14 @@ def _three_rows(values: np.ndarray) -> np.ndarray:
     return np.resize(values, (max(3, len(values)), *np.shape(values)[1:]))
 
 
-def _run_apart(path: Path, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _run_apart(path: Path, runs: list[_Run]) -> list[dict[str, Any]]:
     """Run the plan in a new process, on the CPU; arrays and names pass through files, never pickled."""
     arrays: dict[str, np.ndarray] = {}
     plan = []
-    for run in runs:
-        keys = {name: f"{run['signature']}/{name}" for name in run["inputs"]}
-        arrays.update({keys[name]: value for name, value in run["inputs"].items()})
-        plan.append({"signature": run["signature"], "batch": run["batch"], "inputs": keys})
+    for number, run in enumerate(runs):
+        keys = {name: f"{number}/{name}" for name in run.inputs}
+        arrays.update({keys[name]: value for name, value in run.inputs.items()})
+        plan.append({"signature": run.signature, "inputs": keys})
     with tempfile.TemporaryDirectory(prefix="tumorkeras-verify-") as name:
         folder = Path(name)
         (folder / "plan.json").write_text(json.dumps({"export": str(path), "runs": plan}), encoding="utf-8")
@@ -183,46 +206,9 @@ def _run_apart(path: Path, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return results
 
 
-def _compare(
-    run: dict[str, Any], answer: dict[str, Any], expected: Mapping[str, np.ndarray]
-) -> tuple[float | None, list[str]]:
+def _held(run: _Run, answer: dict[str, Any]) -> tuple[float | None, list[str]]:
     """Hold one run against what was expected of it: the largest difference, and the faults."""
-    where = f"{run['signature']} with a batch of {run['batch']}"
     if "error" in answer:
-        return None, [f"{where}: {answer['error']}"]
-    outputs: dict[str, np.ndarray] = answer["outputs"]
-    faults = [f"{where}: {fault}" for fault in _output_faults(outputs, run["batch"])]
-    faults += [f"{where}: output {name!r} is missing" for name in sorted(set(expected) - set(outputs))]
-    differences = []
-    for name in sorted(set(expected) & set(outputs)):
-        found = outputs[name]
-        wanted = _three_rows(expected[name])[: run["batch"]]
-        if found.shape != wanted.shape:
-            faults.append(f"{where}: {name!r} has the shape {found.shape}, expected {wanted.shape}")
-            continue
-        difference = float(np.max(np.abs(found.astype(np.float64) - wanted), initial=0.0))
-        differences.append(difference)
-        allowed = _tolerance(name, wanted)
-        if not difference <= allowed:  # NaN is no agreement.
-            faults.append(f"{where}: {name!r} is {difference:.2g} off, expected {allowed:.2g} at most")
-    return max(differences, default=None), faults
-
-
-def _output_faults(outputs: Mapping[str, np.ndarray], batch: int) -> Iterator[str]:
-    for name, value in sorted(outputs.items()):
-        if len(value) != batch:
-            yield f"{name!r} has {len(value)} rows, expected {batch}"
-        elif value.dtype.kind == "f" and not np.isfinite(value).all():
-            yield f"{name!r} holds values that are not finite"
-    if {"class_id", "probabilities"} <= set(outputs) and not np.array_equal(
-        outputs["class_id"], outputs["probabilities"].argmax(-1)
-    ):
-        yield "'class_id' is not the most probable class"
-
-
-def _tolerance(name: str, expected: np.ndarray) -> float:
-    if expected.dtype.kind != "f":
-        return 0.0
-    if name == "probabilities":
-        return PROBABILITY_TOLERANCE
-    return RELATIVE_TOLERANCE * float(np.max(np.abs(expected), initial=0.0)) + 1e-7
+        return None, [f"{run.where}: {answer['error']}"]
+    difference, faults = compare(answer["outputs"], run.expected, run.batch)
+    return difference, [f"{run.where}: {fault}" for fault in faults]
