@@ -200,6 +200,8 @@ class DetectionSource(Section):
     """Form of the annotations; auto looks at them."""
     columns: dict[str, str] | None = None
     """For a CSV whose columns have names of their own: what each of image, class, xmin ... is called there."""
+    class_map: dict[str, str] | None = None
+    """What classes of the annotations become, as {benign: lesion, malignant: lesion} for one class; others stay."""
     table: ImageTable | None = None
     """A table with a row an image, for parts, groups, and images without objects."""
     unlisted: Literal["unlabelled", "no_objects"] = "unlabelled"

@@ -55,9 +55,10 @@ def read_boxes(table: pd.DataFrame, source: DetectionSource, spec: DataSpec) -> 
         place,
         format=source.format,
         images=spec.resolve(source.path),
-        classes=spec.classes,
+        classes=None if source.class_map else spec.classes,
         columns=source.columns,
     )
+    given.table["class"] = given.table["class"].replace(source.class_map or {})
     faults = [_unreadable(place.name, words) for words in given.faults]
     table = _without_masks(table, place, given.format)
     found, more = match_names(given.table["image"], table["id"], "annotation_without_file", place.name)

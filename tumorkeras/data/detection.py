@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tumorkeras.boxes import CORNERS, Letterbox, clip, letterbox, pad
 from tumorkeras.data.augment_boxes import augment_boxes
-from tumorkeras.data.cache import rows_of
+from tumorkeras.data.cache import in_pieces, rows_of
 from tumorkeras.data.catalog import Catalog, catalog_of
 from tumorkeras.data.images import decode_all
 from tumorkeras.data.parted import Parted
@@ -67,6 +67,14 @@ class DetectionSamples(Parted):
     classes: tuple[str, ...]
     spec: DataSpec
     notes: tuple[str, ...] = field(default=())
+
+    def content(self) -> Iterator[np.ndarray]:
+        """Images, boxes and classes."""
+        for rows in in_pieces(len(self)):
+            yield rows_of(self.images, self.rows[rows])
+            for boxes, classes in map(self.boxes_of, rows):
+                yield boxes
+                yield classes
 
     def _at(self, rows: np.ndarray) -> dict[str, Any]:
         return {"rows": self.rows[rows]}  # no image is copied

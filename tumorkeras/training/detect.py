@@ -19,7 +19,7 @@ Padded = dict[str, np.ndarray]
 
 
 def truth_of(samples: DetectionSamples) -> Padded:
-    """The objects of samples: ``boxes`` (n, m, 4), xyxy in pixels of the files, and ``classes`` (n, m), -1 as padding."""
+    """The objects of samples: ``boxes`` (n, m, 4), xyxy in pixels of the files, and ``classes`` (n, m), padding -1."""
     found = [samples.boxes_of(k) for k in range(len(samples))]
     boxes = [samples.placement(k).invert(own) for k, (own, _) in enumerate(found)]
     padded, classes = pad(boxes, [ids for _, ids in found])
