@@ -112,7 +112,7 @@ def specs(folder, **also):
         ({"a": ["b.yaml"], "b": ["a.yaml"]}, "names, in the end, itself"),
         ({"a": ["a.yaml"]}, "names, in the end, itself"),
         ({"a": ["models.yaml"], "models": []}, "the name of models.yaml, models, is that of one of the results"),
-        ({"a": ["lost.yaml"]}, "there is no such file"),
+        ({"a": ["lost.yaml"]}, "lost.yaml; leave the field out for this job alone"),
     ],
 )
 def test_jobs_that_cannot_stand_beside_each_other(also, fault, tmp_path):

@@ -106,6 +106,9 @@ def _read_also(spec: DataSpec, above: tuple[str, ...]) -> list[tuple[DataSpec, l
         if path in above:
             faults.append(f"also[{k}]: {given} names, in the end, itself")
             continue
+        if not os.path.isfile(path):
+            faults.append(f"also[{k}]: there is no file {spec.resolve(given)}; leave the field out for this job alone")
+            continue
         other = DataSpec.from_yaml(spec.resolve(given))
         if other.name in names | TAKEN:
             whose = "that of one of the results" if other.name in TAKEN else "another job's"
