@@ -63,6 +63,13 @@ def test_the_default_spec_is_the_simulated_motion(checkout):
     assert (spec.source.frames, spec.input.shape, spec.input.spacing) == (48, [48, 32, 32, 1], [1, 8, 8])
 
 
+def test_the_job_beside_the_default_is_a_detector_of_its_own(checkout):
+    spec = DataSpec.from_yaml(checkout / "data_spec.yaml")
+    (beside,) = [DataSpec.from_yaml(spec.resolve(path)) for path in spec.also]
+    assert (beside.name, beside.tasks, beside.source.kind) == ("phantoms", ["detect"], "phantoms")
+    assert beside.also == []
+
+
 def test_the_default_spec_shows_the_defaults_or_names_them(checkout):
     path = checkout / "data_spec.yaml"
     spec, lines = DataSpec.from_yaml(path), path.read_text().splitlines()
