@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -147,6 +148,19 @@ def test_truth_is_in_pixels_of_the_files(samples):
         count = len(boxes)
         np.testing.assert_allclose(truth["boxes"][k, :count], samples.placement(k).invert(boxes), atol=1e-4)
         assert truth["classes"][k].tolist() == [*classes, *[-1] * (truth["classes"].shape[1] - count)]
+
+
+def test_what_lies_on_the_border_of_the_canvas_is_no_detection(samples, monkeypatch):
+    """Of a wide image on a square canvas; a box on the border alone goes, one that reaches into it is cut."""
+    wide = replace(samples.select(np.arange(1)), sizes=np.tile([[32, 64]], (len(samples.images), 1)))
+    boxes = np.array([[[0, 0, 60, 10], [4, 10, 20, 30], [8, 20, 24, 40], [0, 0, 0, 0]]], "float32")
+    answer = {"boxes": boxes, "scores": [[0.9, 0.8, 0.7, 0]], "classes": [[0, 1, 0, -1]], "num_detections": [3]}
+    answer = {key: tf.constant(value) for key, value in answer.items()}
+    monkeypatch.setattr("tumorkeras.training.detect.compiled_detector", lambda model: lambda images: answer)
+    found = detect(None, wide)
+    assert found["boxes"][0].tolist() == [[4, 0, 20, 14], [8, 4, 24, 24], [0, 0, 0, 0], [0, 0, 0, 0]]
+    assert found["scores"][0].tolist() == pytest.approx([0.8, 0.7, 0, 0])
+    assert (found["classes"].tolist(), found["num_detections"].tolist()) == ([[1, 0, -1, -1]], [2])
 
 
 def test_the_callback_logs_what_the_metric_says(samples):

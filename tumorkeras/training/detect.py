@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tumorkeras.boxes import pad
+from tumorkeras.boxes import NO_CLASS, area, clip, pad
 from tumorkeras.data.detection import DetectionSamples, detection_batches
 from tumorkeras.metrics import average_precision
 from tumorkeras.models.detector.model import split_batch
@@ -40,11 +40,20 @@ def detect(model: keras.Model, samples: DetectionSamples, batch_size: int = 8, p
     found = _run(compiled_detector(model), detection_batches(samples, batch_size), len(samples), progress_bar)
     detections = {key: np.concatenate([batch[key] for batch in found]) for key in found[0]}
     for k in range(len(samples)):
-        count = detections["num_detections"][k]
-        height, width = samples.placement(k).size
-        boxes = samples.placement(k).invert(detections["boxes"][k, :count])
-        detections["boxes"][k, :count] = np.clip(boxes, 0, [width, height, width, height])
+        placed = samples.placement(k)
+        boxes = clip(placed.invert(detections["boxes"][k]), placed.size)
+        _keep({key: value[k] for key, value in detections.items()}, boxes)
+        detections["num_detections"][k] = (detections["classes"][k] != NO_CLASS).sum()
     return detections
+
+
+def _keep(found: Padded, boxes: np.ndarray) -> None:
+    """Give the detections of an image other boxes, in place; what lay on the border of the canvas has none and goes."""
+    kept = (found["classes"] != NO_CLASS) & (area(boxes) > 0)
+    count = int(kept.sum())
+    for key, padding in (("boxes", 0), ("scores", 0), ("classes", NO_CLASS)):
+        values = boxes if key == "boxes" else found[key]
+        found[key][:count], found[key][count:] = values[kept], padding
 
 
 def _run(call: Any, batches: tf.data.Dataset, total: int, progress_bar: bool) -> list[Padded]:
