@@ -50,7 +50,7 @@ assert not {"tumorkeras", "keras_cv"} & set(sys.modules)
 def test_training_goes_on_from_the_file(tmp_path):
     keras.utils.set_random_seed(5)
     model = small_detector(dropout=0.0)
-    model.compile(keras.optimizers.Adam(1e-3))
+    model.compile(keras.optimizers.Adam(1e-3), run_eagerly=True)
     batch = (some_images(), some_objects())
     data = tf.data.Dataset.from_tensors(batch)
     model.fit(data.repeat(2), verbose=0, shuffle=False)
