@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -128,9 +128,10 @@ def _do(job: Job, progress_bar: bool) -> tuple[RunResult, Content]:
 
 
 def _audit(spec: DataSpec, folder: Path, progress_bar: bool) -> AuditReport:
-    report = audit(spec, progress_bar=progress_bar)
+    # Without its times: a run that is started again leaves the same files.
+    report = replace(audit(spec, progress_bar=progress_bar), seconds={})
     found = report.to_dict()
-    del found["seconds"]  # a run that is started again leaves the same file
+    del found["seconds"]
     _write_json(folder / "audit.json", found)
     logger.info("%s", report.summary)
     return report
