@@ -21,15 +21,38 @@ SMALL = {
 }
 
 
+LESIONS = {
+    "name": "lesions",
+    "source": {"kind": "phantoms", "samples": 20},
+    "input": {"shape": [64, 64, 1]},
+    "preprocessing": [{"step": "rescale"}],
+    "detector": {"fusion_width": 8, "dense": [8, 8]},
+    "training": {"epochs": 1, "batch_size": 8, "augment": ["flip"]},
+}
+FIRST, SECOND = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
 def test_the_python_lines_run(tmp_path, monkeypatch, capsys):
-    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     (tmp_path / "data_spec.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    exec(code, names)
+    exec(FIRST, names)
     predictions = names["predictions"]
     assert isinstance(predictions, pd.DataFrame)
     assert (predictions["status"] == "ok").all()
     assert len(predictions) == 9  # 15 % of 60
     assert (tmp_path / "out" / "exports" / "classifier" / "1" / "saved_model.pb").is_file()
     assert "svm_linear" in capsys.readouterr().out
+
+
+def test_the_lines_of_the_detector_run(tmp_path, monkeypatch, capsys):
+    (tmp_path / "examples").mkdir()
+    (tmp_path / "examples" / "phantoms.yaml").write_text(yaml.safe_dump(LESIONS), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(SECOND, names)
+    assert names["found"]["boxes"].shape == (4, 100, 4)
+    assert (tmp_path / "out" / "exports" / "detector" / "1" / "saved_model.pb").is_file()
+    printed = capsys.readouterr().out
+    assert "FROC mean" in printed
+    assert "xmin" in printed

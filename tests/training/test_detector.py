@@ -15,7 +15,7 @@ from tumorkeras.data.detection import detection_batches, load_detection
 from tumorkeras.errors import DataError, ModelError
 from tumorkeras.metrics import average_precision
 from tumorkeras.training.detect import DetectionAveragePrecision, compiled_detector, detect, truth_of
-from tumorkeras.training.fit_detector import anchors_of, fit_detector, optimizer_for
+from tumorkeras.training.fit_detector import anchors_of, fit_detector, optimizer_for, warn_of_recall
 from tumorkeras.training.loop import averaged_weights
 from tumorkeras.training.networks import autoencoder_of, classes_of, detector_of, kind_of
 
@@ -132,7 +132,13 @@ def test_anchors_that_miss_the_boxes_are_warned_of(samples, caplog):
     anchors, reached = anchors_of(spec_of(detector={"anchors": given}), samples.part("train"))
     assert (anchors.sizes, anchors.strides) == (((4.0,),), (4,))
     assert reached < 0.9
+    warn_of_recall(reached)
     assert "the anchors meet 0.0" in caplog.text
+
+
+def test_anchors_that_reach_the_boxes_are_not_warned_of(trained, caplog):
+    warn_of_recall(trained.card["anchor_recall"])
+    assert not caplog.text
 
 
 def test_no_object_to_learn_from_is_an_error():

@@ -9,7 +9,7 @@ import keras
 from tumorkeras.errors import ModelError
 
 # Of the running statistics of batch normalisation. Keras' own 0.99 follows the weights over hundreds of steps, which
-# are many epochs of a few hundred images: until the learning rate has fallen, a detector then fails outside of training.
+# are many epochs of a few hundred images: until the learning rate has fallen, a detector fails outside of training.
 MOMENTUM = 0.9
 
 

@@ -114,7 +114,7 @@ def _loss_of_precision(row: Mapping[str, float]) -> float | None:
 def anchors_of(spec: DataSpec, training: DetectionSamples) -> tuple[Anchors, float]:
     """The anchors of a spec, proposed from the boxes of the training samples where it names none, and their recall.
 
-    A recall below 0.9 at IoU 0.5 is warned of: what no anchor reaches is hardly ever found.
+    The recall is the share of the training boxes that some anchor meets at IoU 0.5.
 
     Raises
     ------
@@ -130,12 +130,14 @@ def anchors_of(spec: DataSpec, training: DetectionSamples) -> tuple[Anchors, flo
         anchors = propose_anchors(boxes, canvas, spec.training.seed)
     else:
         anchors = Anchors(tuple(given.strides), tuple(map(tuple, given.sizes)), tuple(given.ratios))
-    found = recall(anchors, boxes, canvas)
-    if found < ENOUGH_RECALL:
+    return anchors, round(recall(anchors, boxes, canvas), 4)
+
+
+def warn_of_recall(reached: float) -> None:
+    """Say before a training that anchors reach less than 0.9 of the boxes: the others are hardly ever found."""
+    if reached < ENOUGH_RECALL:
         logger.warning(
-            "the anchors meet %.3f of the %d training boxes at IoU 0.5; give others (detector.anchors: null proposes "
+            "the anchors meet %.3f of the training boxes at IoU 0.5; give others (detector.anchors: null proposes "
             "some from the boxes) or a larger input.shape",
-            found,
-            len(boxes),
+            reached,
         )
-    return anchors, round(found, 4)

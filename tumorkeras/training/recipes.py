@@ -16,7 +16,7 @@ from tumorkeras.models.transfer import copy_encoder_weights
 from tumorkeras.spec import DataSpec
 from tumorkeras.training.detect import detect, truth_of
 from tumorkeras.training.fit import fit
-from tumorkeras.training.fit_detector import anchors_of, fit_detector
+from tumorkeras.training.fit_detector import anchors_of, fit_detector, warn_of_recall
 from tumorkeras.training.networks import autoencoder_of, classifier_of, detector_of
 from tumorkeras.training.predict import predict, reconstruction_errors, variance_errors
 
@@ -98,7 +98,8 @@ THRESHOLD = 0.5  # where there is no validation part to tune it on
 
 
 def _detector(spec: DataSpec, training: DetectionSamples, initial: keras.Model | None) -> keras.Model:
-    anchors, _ = anchors_of(spec, training)
+    anchors, reached = anchors_of(spec, training)
+    warn_of_recall(reached)
     return detector_of(spec, len(training.classes), anchors, initial)
 
 
