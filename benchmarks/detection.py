@@ -103,14 +103,19 @@ def trained(task: str, output: Path) -> tuple[DetectionSamples, dict[str, Any], 
 def row(task: str, output: Path) -> dict[str, Any]:
     """The figures of a task, kept in a file: the part that is read is read once."""
     kept = output / f"{task.replace(':', '_')}.json"
+    spec = spec_of(task).to_dict()
     if kept.is_file():
-        return json.loads(kept.read_text(encoding="utf-8"))
+        result = json.loads(kept.read_text(encoding="utf-8"))
+        if result["spec"] != spec:
+            raise SystemExit(f"{kept} belongs to another spec; remove it and the model's folder to train anew")
+        return result
     read, card, found = trained(task, output)
     truth, classes = truth_of(read), list(read.classes)
     table = detection_metrics(truth, found, classes, groups=read.groups, threshold=card["threshold"])
     figures = {f"{metric}/{name}": line.tolist() for (metric, name), line in table.iterrows()}
     result = {
         "task": task,
+        "spec": spec,
         "figures": figures,
         "overall": table.attrs["overall"],
         "images": len(read),
@@ -157,7 +162,7 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     options.output.mkdir(parents=True, exist_ok=True)
-    tasks = [each for task in options.tasks for each in expanded(task)]
+    tasks = list(dict.fromkeys(each for task in options.tasks for each in expanded(task)))
     results = [row(task, options.output) for task in tasks]
     head = ["task", *FIGURES, "canvas", "minutes", "images", "AP50 less that of the reference"]
     lines = [
@@ -174,8 +179,12 @@ def main() -> None:
 
 
 def expanded(task: str) -> list[str]:
-    """``ablation`` as its variants, each after what it is compared with."""
-    return [f"busi_lesion:{variant}" for variant in VARIANTS] if task == "ablation" else [task]
+    """``ablation`` as its variants, and a variant after what it is compared with."""
+    if task == "ablation":
+        return [f"busi_lesion:{variant}" for variant in VARIANTS]
+    name, _, variant = task.partition(":")
+    reference = VARIANTS[variant][1] if variant else None
+    return [task] if reference is None else [f"{name}:{reference}", task]
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
@@ -15,6 +16,8 @@ from tumorkeras.errors import DataError, ModelError
 from tumorkeras.models.detector import build_detector
 from tumorkeras.scoring.large import predict_large
 from tumorkeras.scoring.seams import Found, merge_tiles
+from tumorkeras.spec import DataSpec
+from tumorkeras.training import TrainedModel
 
 MOST = 40  # grey values that mark objects
 TILE = (32, 40)
@@ -324,3 +327,23 @@ def test_models_that_are_no_detectors_are_named(finder):
         predict_large(keras.Model({"images": images, "proposals": boxes}, [images, boxes]), np.zeros((9, 9)))
     with pytest.raises(ModelError, match=r"tile: the model reads images of any size; say \(height, width\)"):
         predict_large(finder, np.zeros((9, 9)))
+
+
+def test_a_detector_reads_the_tiles_that_it_was_trained_on(monkeypatch):
+    """Tiles of 128 pixels on a canvas of 64: at the canvas's size, things would be twice as large as in training."""
+    source = {"kind": "detection", "path": "x", "annotations": "y", "tiles": {"size": [128, 128], "overlap": 48}}
+    spec = DataSpec.from_dict({"name": "cells", "source": source, "input": {"shape": [64, 64, 1]}})
+    trained = TrainedModel(build_detector((64, 64, 1), 1), spec, {"kind": "detector"}, pd.DataFrame())
+    asked = []
+
+    def grid(size, tile, overlap):
+        asked.append((list(tile), overlap))
+        return tile_grid(size, tile, overlap)
+
+    monkeypatch.setattr("tumorkeras.scoring.large.tile_grid", grid)
+    image = np.zeros((150, 200), "uint8")
+    predict_large(trained, image)
+    predict_large(trained, image, overlap=10)
+    predict_large(trained, image, tile=(64, 64))
+    predict_large(trained.model, image)
+    assert asked == [([128, 128], 48), ([128, 128], 10), ([64, 64], 16), ([64, 64], 16)]

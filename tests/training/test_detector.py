@@ -94,7 +94,7 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(samples, tmp_path, mon
         return measured(*given, **options)
 
     calls, measured = [], average_precision
-    monkeypatch.setattr("tumorkeras.training.detect.average_precision", stopped)
+    monkeypatch.setattr("tumorkeras.training.fit_detector.average_precision", stopped)
     with pytest.raises(KeyboardInterrupt):
         fit_detector(network(samples.spec, samples), *parts, samples.spec.training, folder=tmp_path)
     monkeypatch.undo()
@@ -123,6 +123,25 @@ def test_averaged_weights_are_lent_and_given_back(samples):
         average.assign(tf.ones_like(average))
     with averaged_weights(model):
         assert all((np.asarray(variable) == 1).all() for variable in model.trainable_variables)
+    for variable, value in zip(model.trainable_variables, before, strict=True):
+        np.testing.assert_array_equal(np.asarray(variable), value)
+
+
+def test_averaged_weights_go_back_whatever_happens_and_under_mixed_precision(samples):
+    model = network(samples.spec, samples)
+    model.compile(keras.mixed_precision.LossScaleOptimizer(optimizer_for(samples.spec.training, 1, 1)))
+    model.optimizer.build(model.trainable_variables)
+    before = [np.asarray(variable) for variable in model.trainable_variables]
+    for average in model.optimizer.inner_optimizer._model_variables_moving_average:
+        average.assign(tf.zeros_like(average))
+
+    def interrupted():
+        with averaged_weights(model):
+            assert not any(np.asarray(variable).any() for variable in model.trainable_variables)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     for variable, value in zip(model.trainable_variables, before, strict=True):
         np.testing.assert_array_equal(np.asarray(variable), value)
 
@@ -156,17 +175,26 @@ def test_truth_is_in_pixels_of_the_files(samples):
         assert truth["classes"][k].tolist() == [*classes, *[-1] * (truth["classes"].shape[1] - count)]
 
 
-def test_what_lies_on_the_border_of_the_canvas_is_no_detection(samples, monkeypatch):
-    """Of a wide image on a square canvas; a box on the border alone goes, one that reaches into it is cut."""
-    wide = replace(samples.select(np.arange(1)), sizes=np.tile([[32, 64]], (len(samples.images), 1)))
-    boxes = np.array([[[0, 0, 60, 10], [4, 10, 20, 30], [8, 20, 24, 40], [0, 0, 0, 0]]], "float32")
-    answer = {"boxes": boxes, "scores": [[0.9, 0.8, 0.7, 0]], "classes": [[0, 1, 0, -1]], "num_detections": [3]}
-    answer = {key: tf.constant(value) for key, value in answer.items()}
-    monkeypatch.setattr("tumorkeras.training.detect.compiled_detector", lambda model: lambda images: answer)
-    found = detect(None, wide)
-    assert found["boxes"][0].tolist() == [[4, 0, 20, 14], [8, 4, 24, 24], [0, 0, 0, 0], [0, 0, 0, 0]]
-    assert found["scores"][0].tolist() == pytest.approx([0.8, 0.7, 0, 0])
-    assert (found["classes"].tolist(), found["num_detections"].tolist()) == ([[1, 0, -1, -1]], [2])
+def test_a_detector_sees_the_image_without_the_border_of_the_canvas(samples):
+    """Of images of 32 x 64 in files twice as large: what is found is what the model finds in the image alone."""
+    model = network(samples.spec, samples)
+    wide = replace(samples, sizes=np.tile([[64, 128]], (len(samples.images), 1)))
+    assert wide.image_of(0).shape == (32, 64, 1)
+    np.testing.assert_array_equal(wide.image_of(3), samples.images[3, 16:48])
+    found = detect(model, wide, batch_size=3)
+    alone = {key: np.asarray(value) for key, value in model(samples.images[:, 16:48]).items()}
+    assert alone["num_detections"].sum() > 0
+    np.testing.assert_allclose(found["boxes"], 2 * alone["boxes"], atol=1e-2)
+    np.testing.assert_array_equal(found["classes"], alone["classes"])
+
+
+def test_images_of_several_sizes_keep_their_order(samples):
+    sizes = np.tile([[64, 128], [64, 64]], (len(samples.images) // 2, 1))
+    mixed, model = replace(samples, sizes=sizes), network(samples.spec, samples)
+    found = detect(model, mixed, batch_size=4)
+    for row in (0, 1, 6):
+        alone = model(mixed.image_of(row)[None])["scores"]
+        np.testing.assert_allclose(found["scores"][row], alone[0], atol=1e-5)
 
 
 def test_the_callback_logs_what_the_metric_says(samples):

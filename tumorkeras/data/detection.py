@@ -90,6 +90,17 @@ class DetectionSamples(Parted):
         height, width = self.sizes[self.rows[sample]]
         return letterbox((int(height), int(width)), self.images.shape[1:3])
 
+    def image_of(self, sample: int) -> np.ndarray:
+        """A sample's image (height, width, channels) as it was scaled to the canvas, without what lies beside it."""
+        placed, (canvas,) = self.placement(sample), rows_of(self.images, self.rows[[sample]])
+        return canvas[placed.top : placed.top + placed.height, placed.left : placed.left + placed.width]
+
+    def in_file(self, sample: int, boxes: np.ndarray) -> np.ndarray:
+        """Boxes (n, 4), xyxy in pixels of :meth:`image_of`, in pixels of the file, cut at its edges; 0 stays 0."""
+        placed = self.placement(sample)
+        down, across = placed.size[0] / placed.height, placed.size[1] / placed.width
+        return clip(boxes * np.array([across, down, across, down], "float32"), placed.size)
+
     @property
     def most_objects(self) -> int:
         """Boxes of the image that has most."""

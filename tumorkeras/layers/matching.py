@@ -77,11 +77,7 @@ class ObjectMatcher:
 
     def __call__(self, boxes: tf.Tensor, truth_boxes: tf.Tensor, truth_classes: tf.Tensor) -> Matches:
         """Match boxes (n, 4) or (batch, n, 4) to objects (batch, m, 4) of the classes (batch, m)."""
-        # At least one column, as an image without any would have nothing to match; few different numbers of them,
-        # as each is compiled by itself.
-        more = COLUMNS - tf.shape(truth_classes)[1] % COLUMNS
-        truth_boxes = tf.pad(truth_boxes, [[0, 0], [0, more], [0, 0]])
-        truth_classes = tf.pad(tf.cast(truth_classes, tf.int32), [[0, 0], [0, more]], constant_values=NO_CLASS)
+        truth_boxes, truth_classes = pad_objects(truth_boxes, truth_classes)
         boxes = boxes[None] if len(boxes.shape) == 2 else boxes  # of one rank: what is compiled cannot take two
         column, kind = self._assign(boxes, truth_boxes, truth_classes != NO_CLASS)
         return Matches(kind, column, truth_boxes, truth_classes)
@@ -95,6 +91,23 @@ class ObjectMatcher:
         first = tf.where(is_object, 0.0, 1.0)[:, None]
         column, kind = self.matcher(tf.concat([first, overlap], axis=1))
         return column[:, 1:], kind[:, 1:]
+
+
+def pad_objects(boxes: tf.Tensor, classes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Objects (batch, m, ...) padded to a multiple of eight, at least eight.
+
+    An image without any column would have nothing to match, and every number of columns is compiled by itself.
+
+    Examples
+    --------
+    >>> boxes, classes = pad_objects(tf.zeros((2, 3, 4)), tf.zeros((2, 3), tf.int32))
+    >>> boxes.shape, classes[0].numpy().tolist()
+    (TensorShape([2, 8, 4]), [0, 0, 0, -1, -1, -1, -1, -1])
+    """
+    count = tf.shape(classes)[1]
+    more = tf.maximum(-(-count // COLUMNS), 1) * COLUMNS - count
+    boxes = tf.pad(boxes, [[0, 0], [0, more], [0, 0]])
+    return boxes, tf.pad(tf.cast(classes, tf.int32), [[0, 0], [0, more]], constant_values=NO_CLASS)
 
 
 def sample(

@@ -85,7 +85,10 @@ class Content:
         """How unseen it was."""
         if self.part == "test":
             return "test part, which neither fitted nor stopped the training"
-        return "validation part, which also stopped the training: these figures are a little too good"
+        return (
+            "validation part, which also stopped the training, and tuned the threshold where there is one: these "
+            "figures are too good"
+        )
 
     def metrics(self, kind: str) -> Metrics:
         """Value, low, high and n of each metric of a model's card; empty where it has none."""

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tumorkeras.boxes import NO_CLASS, clip
+from tumorkeras.boxes import NO_CLASS
 from tumorkeras.data.agreement import ModelOrigin
-from tumorkeras.data.cache import rows_of
 from tumorkeras.data.canvas import with_channels
 from tumorkeras.data.detection import DetectionSamples
 from tumorkeras.data.image_files import find_samples
@@ -103,21 +102,14 @@ def samples_block(samples: DetectionSamples) -> Block:
     """
     ids = [str(name) for name in samples.table["id"]]
 
-    def image(row: int) -> np.ndarray:
-        placed = samples.placement(row)
-        (canvas,) = rows_of(samples.images, samples.rows[row : row + 1])
-        return canvas[placed.top : placed.top + placed.height, placed.left : placed.left + placed.width]
-
     def pieces(size: int) -> Iterator[Piece]:
-        yield from _of_one_size(((row, image(row)) for row in range(len(samples))), size)
+        yield from _of_one_size(((row, samples.image_of(row)) for row in range(len(samples))), size)
 
     def in_files(found: np.ndarray) -> np.ndarray:
         found = found.copy()
         for row, own in enumerate(found):
             real = own[:, 0] > NO_CLASS
-            placed = samples.placement(row)
-            on_canvas = own[real, 2:] + np.array([placed.left, placed.top] * 2, "float32")
-            own[real, 2:] = clip(placed.invert(on_canvas), placed.size)
+            own[real, 2:] = samples.in_file(row, own[real, 2:])
         return found
 
     return Block([samples.spec.name] * len(ids), ids, pieces, in_files)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -19,6 +19,7 @@ from tumorkeras.scoring.images import read_image
 from tumorkeras.scoring.seams import Found, merge_tiles, together
 
 if TYPE_CHECKING:
+    from tumorkeras.spec_sources import Tiles
     from tumorkeras.training import TrainedModel
 
 OUTPUTS = ("boxes", "scores", "classes")
@@ -36,7 +37,7 @@ def predict_large(
 ) -> dict[str, np.ndarray]:
     """Detect objects in an image of any size, cut into overlapping tiles that are merged at their seams.
 
-    An image that fits into one tile gets the model's own answer. In others an object that no larger than the
+    An image that fits into one tile gets the model's own answer. In others an object that is no larger than the
     overlap lies whole in some tile, whose answer counts; see :func:`tumorkeras.scoring.seams.merge_tiles` for larger
     ones. The image is read tile by tile, so a memory-mapped array may be larger than the memory.
 
@@ -50,10 +51,11 @@ def predict_large(
         (height, width) or (height, width, channels) of any numeric dtype, in the values that the model was trained
         on; or a file that :func:`tumorkeras.read` reads, brought to the model's channels.
     tile : sequence of int, optional
-        (height, width) in pixels; by default the model's canvas, so that nothing is scaled.
+        (height, width) in pixels; by default the tiles that a trained detector was trained on, else the model's canvas,
+        so that nothing is scaled.
     overlap : int, optional
-        Pixels that neighbouring tiles share, best as many as the largest objects take; by default a quarter of the
-        shorter side of a tile.
+        Pixels that neighbouring tiles share, best as many as the largest objects take; by default that of the tiles in
+        training, else a quarter of the shorter side of a tile.
     batch_size : int, default 4
         Tiles a call of the model.
     nms_iou : float, optional
@@ -82,7 +84,7 @@ def predict_large(
     >>> sorted(found), found["boxes"].shape[1:], found["boxes"].dtype.name
     (['boxes', 'classes', 'scores'], (4,), 'float32')
     """
-    network = _network(model)
+    network, trained_on = _network(model)
     nms_iou = _nms_iou(network) if nms_iou is None else nms_iou
     faults = []
     if not isinstance(batch_size, int) or batch_size < 1:
@@ -92,6 +94,8 @@ def predict_large(
     if faults:
         raise DataError("predict_large", faults)
     pixels = _pixels(image, network.inputs[0].shape[-1])
+    if tile is None and trained_on is not None:
+        tile, overlap = trained_on.size, trained_on.overlap if overlap is None else overlap
     tile = _canvas(network) if tile is None else tile
     check_tiles(pixels.shape[:2], tile, overlap or 0)
     grid = tile_grid(pixels.shape[:2], tile, min(tile) // 4 if overlap is None else overlap)
@@ -105,12 +109,14 @@ def predict_large(
 # ------------------------------------------------------------------------------------------------------------- model
 
 
-def _network(model: keras.Model | TrainedModel | str | Path) -> keras.Model:
+def _network(model: keras.Model | TrainedModel | str | Path) -> tuple[keras.Model, Tiles | None]:
+    """The network, and the tiles that it was trained on where that is known."""
     from tumorkeras.training.folder import TrainedModel, load
 
     if isinstance(model, str | Path):
         model = load(model)
-    network = model.model if isinstance(model, TrainedModel) else model
+    tiles = getattr(model.spec.source, "tiles", None) if isinstance(model, TrainedModel) else None
+    network: Any = model.model if isinstance(model, TrainedModel) else model
     if not (hasattr(network, "inputs") and hasattr(network, "outputs")):
         raise ModelError("predict_large", [f"model: {type(model).__name__} found, expected a detector"])
     names = [each.name for each in network.inputs]
@@ -119,7 +125,7 @@ def _network(model: keras.Model | TrainedModel | str | Path) -> keras.Model:
     given = set(network.output) if isinstance(network.output, dict) else set()
     if missing := [name for name in OUTPUTS if name not in given]:
         raise ModelError("predict_large", [f"model: does not answer with {', '.join(missing)}, as a detector does"])
-    return network
+    return network, tiles
 
 
 def _nms_iou(network: keras.Model) -> float:

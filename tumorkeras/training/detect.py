@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tumorkeras.boxes import NO_CLASS, area, clip, pad
-from tumorkeras.data.detection import DetectionSamples, detection_batches
+from tumorkeras.boxes import pad
+from tumorkeras.data.detection import DetectionSamples
 from tumorkeras.metrics import average_precision
 from tumorkeras.models.detector.model import split_batch
 from tumorkeras.progress import progress_bar as bar_of
@@ -26,10 +26,27 @@ def truth_of(samples: DetectionSamples) -> Padded:
     return {"boxes": padded, "classes": classes}
 
 
-def detect(model: keras.Model, samples: DetectionSamples, batch_size: int = 8, progress_bar: bool = False) -> Padded:
+def detect(
+    model: keras.Model,
+    samples: DetectionSamples,
+    batch_size: int = 8,
+    *,
+    call: Any = None,
+    progress_bar: bool = False,
+) -> Padded:
     """What a detector finds in samples: its outputs, stacked, with boxes in pixels of the files.
 
-    The images are read on their canvas, as they lie in the samples, so the model's canvas should be the same.
+    The model sees each image as it was scaled to the canvas of the samples, without the border beside it, as it does
+    where files are scored; images of one size share a batch.
+
+    Parameters
+    ----------
+    model : keras.Model
+    samples : DetectionSamples
+    batch_size : int
+    call : callable, optional
+        What :func:`compiled_detector` made of the model.
+    progress_bar : bool
 
     Returns
     -------
@@ -37,33 +54,28 @@ def detect(model: keras.Model, samples: DetectionSamples, batch_size: int = 8, p
         ``boxes`` (n, most, 4) float32, ``scores`` (n, most) float32, ``classes`` (n, most) int32, padded with -1, and
         ``num_detections`` (n,) int32.
     """
-    found = _run(compiled_detector(model), detection_batches(samples, batch_size), len(samples), progress_bar)
-    detections = {key: np.concatenate([batch[key] for batch in found]) for key in found[0]}
-    for k in range(len(samples)):
-        placed = samples.placement(k)
-        boxes = clip(placed.invert(detections["boxes"][k]), placed.size)
-        _keep({key: value[k] for key, value in detections.items()}, boxes)
-        detections["num_detections"][k] = (detections["classes"][k] != NO_CLASS).sum()
-    return detections
+    call = compiled_detector(model) if call is None else call
+    found: dict[int, Padded] = {}
+    with bar_of(len(samples), "detecting", "image", shown=progress_bar) as bar:
+        for rows in _of_one_size(samples, batch_size):
+            answer = call(tf.constant(np.stack([samples.image_of(row) for row in rows]), tf.float32))
+            arrays = {key: value.numpy() for key, value in answer.items()}
+            found |= {row: {key: value[k] for key, value in arrays.items()} for k, row in enumerate(rows)}
+            bar.update(len(rows))
+    for row, own in found.items():
+        own["boxes"] = samples.in_file(row, own["boxes"])
+    return {key: np.stack([found[row][key] for row in range(len(samples))]) for key in found[0]}
 
 
-def _keep(found: Padded, boxes: np.ndarray) -> None:
-    """Give the detections of an image other boxes, in place; what lay on the border of the canvas has none and goes."""
-    kept = (found["classes"] != NO_CLASS) & (area(boxes) > 0)
-    count = int(kept.sum())
-    for key, padding in (("boxes", 0), ("scores", 0), ("classes", NO_CLASS)):
-        values = boxes if key == "boxes" else found[key]
-        found[key][:count], found[key][count:] = values[kept], padding
-
-
-def _run(call: Any, batches: tf.data.Dataset, total: int, progress_bar: bool) -> list[Padded]:
-    found = []
-    with bar_of(total, "detecting", "image", shown=progress_bar) as bar:
-        for batch in batches:
-            answer = {key: value.numpy() for key, value in call(split_batch(batch)[0]).items()}
-            found.append(answer)
-            bar.update(len(answer["scores"]))
-    return found
+def _of_one_size(samples: DetectionSamples, batch_size: int) -> Iterator[list[int]]:
+    """Samples in batches whose images are of one size."""
+    rows_by_size: dict[tuple[int, int], list[int]] = {}
+    for row in range(len(samples)):
+        placed = samples.placement(row)
+        rows_by_size.setdefault((placed.height, placed.width), []).append(row)
+    for rows in rows_by_size.values():
+        for start in range(0, len(rows), batch_size):
+            yield rows[start : start + batch_size]
 
 
 def compiled_detector(model: keras.Model) -> Any:

@@ -10,14 +10,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 
 from tumorkeras.anchors import Anchors, propose_anchors, recall
-from tumorkeras.data.detection import DetectionSamples, detection_batches, detection_stream
+from tumorkeras.data.detection import DetectionSamples, detection_stream
 from tumorkeras.errors import DataError
+from tumorkeras.metrics import average_precision
 from tumorkeras.models.detector import Detector
 from tumorkeras.spec import DataSpec, Training
-from tumorkeras.training.detect import average_precision_of, compiled_detector
+from tumorkeras.training.detect import compiled_detector, detect, truth_of
 from tumorkeras.training.fit import fingerprint_of
 from tumorkeras.training.loop import run_epochs, warmed_up_cosine
 from tumorkeras.training.state import STATE_FOLDER, TrainingState
@@ -98,13 +98,16 @@ class _Measure:
     """AP on the validation samples; nothing where there is no object to find."""
 
     def __init__(self, model: Detector, validation: DetectionSamples | None, batch_size: int) -> None:
-        has_objects = validation is not None and validation.most_objects > 0
-        self.batches = detection_batches(validation, batch_size) if has_objects and validation is not None else None
-        self.classes = () if validation is None else validation.classes
-        self.call: tf.types.experimental.GenericFunction = compiled_detector(model)
+        self.model, self.batch_size = model, batch_size
+        self.samples = validation if validation is not None and validation.most_objects else None
+        self.call = compiled_detector(model)
 
     def __call__(self) -> dict[str, float]:
-        return {} if self.batches is None else average_precision_of(self.call, self.batches, self.classes)
+        if self.samples is None:
+            return {}
+        found = detect(self.model, self.samples, self.batch_size, call=self.call)
+        figures = average_precision(truth_of(self.samples), found, self.samples.classes)
+        return {"val_AP50": figures.ap50, "val_AP": figures.ap}
 
 
 def _loss_of_precision(row: Mapping[str, float]) -> float | None:

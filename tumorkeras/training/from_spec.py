@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -101,7 +102,7 @@ def train(
     if folder is not None and not finished:
         check_free(folder)
     recipe = RECIPES[model]
-    samples = recipe.load(spec) if samples is None else samples
+    samples = recipe.load(spec) if samples is None else replace(samples, spec=spec)
     start = _as_model(initial)
     if start is None and recipe.starts_from_autoencoder(spec):
         start = _pretrained(spec, folder, samples, progress_bar)
@@ -130,6 +131,7 @@ def train(
     if samples.counts()[read_on]:
         metrics = recipe.measure(network, samples.part(read_on), card)
         stopped = read_on == "val"  # the figures are then a little too good
+        # The part that stops the training also tunes the threshold of a detector.
         card["metrics"] = {"part": read_on, "stopped_by_this_part": stopped, "values": _plain(metrics)}
     trained = TrainedModel(network, spec, card, history, folder)
     if folder is not None:

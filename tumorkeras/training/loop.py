@@ -127,17 +127,20 @@ class _Keeper(keras.callbacks.Callback):
 @contextmanager
 def averaged_weights(model: keras.Model) -> Iterator[None]:
     """Let a model have the moving average of its weights for a while, where its optimizer keeps one."""
-    if not model.optimizer.use_ema:
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # under mixed precision it is wrapped
+    if not optimizer.use_ema:
         yield
         return
     # As in keras.callbacks.SwapEMAWeights, which would leave the average in the model while the state is saved.
-    averages = model.optimizer._model_variables_moving_average
+    averages = optimizer._model_variables_moving_average
     own = [variable.numpy() for variable in model.trainable_variables]
     for variable, average in zip(model.trainable_variables, averages, strict=True):
         variable.assign(average)
-    yield
-    for variable, value in zip(model.trainable_variables, own, strict=True):
-        variable.assign(value)
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.trainable_variables, own, strict=True):
+            variable.assign(value)
 
 
 def warmed_up_cosine(learning_rate: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
