@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tumorkeras.comparison import compare as compare
     from tumorkeras.data.annotations import read_annotations as read_annotations
     from tumorkeras.data.annotations import write_annotations as write_annotations
+    from tumorkeras.data.detection import load_detection as load_detection
     from tumorkeras.data.mimic import mimic_motility as mimic_motility
     from tumorkeras.data.phantoms import simulate_ultrasound as simulate_ultrasound
     from tumorkeras.data.proposals import propose_regions as propose_regions
@@ -59,6 +60,7 @@ _HOMES = {
     "export": "serving.export",
     "init": "layout",
     "load": "training",
+    "load_detection": "data.detection",
     "load_samples": "data.samples",
     "mimic_motility": "data.mimic",
     "plots": "plots",

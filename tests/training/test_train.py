@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from importlib import import_module
 from pathlib import Path
 
 import keras
@@ -21,8 +20,8 @@ from tumorkeras.training import TrainedModel, evaluate, load, train
 from tumorkeras.training.folder import check_free
 from tumorkeras.training.from_spec import data_hash
 from tumorkeras.training.predict import predict, reconstruction_errors, variance_errors
+from tumorkeras.training.recipes import RECIPES
 
-TRAIN = import_module("tumorkeras.training.from_spec")  # its name in the package is the function's
 VALUES = {
     "name": "motion",
     "source": {"kind": "simulation", "samples_per_class": 16, "frames": 6},
@@ -35,6 +34,12 @@ VALUES = {
 
 def spec_of(**sections):
     return DataSpec.from_dict({**VALUES, **sections})
+
+
+def fit_by(monkeypatch, fit):
+    """Let every kind of model be fitted by ``fit``; None: by nothing."""
+    for kind, recipe in RECIPES.items():
+        monkeypatch.setitem(RECIPES, kind, recipe._replace(fit=fit))
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +109,7 @@ def test_the_card_of_an_autoencoder(autoencoder, samples):
 
 
 def test_a_second_call_loads_the_finished_model(folders, samples, autoencoder, monkeypatch):
-    monkeypatch.setattr(TRAIN, "fit", None)
+    fit_by(monkeypatch, None)
     again = train(spec_of(), "classifier", folders / "classifier", initial=autoencoder, samples=samples)
     assert again.card == load(folders / "classifier").card
     assert train(spec_of(), "autoencoder", folders / "autoencoder").card == autoencoder.card
@@ -143,7 +148,7 @@ def test_two_runs_with_a_seed_give_equal_numbers(samples, autoencoder, classifie
 
 def test_first_weights_come_from_initial(folders, autoencoder, samples, monkeypatch):
     built = []
-    monkeypatch.setattr(TRAIN, "fit", lambda model, *_, **__: built.append(model) or pd.DataFrame())
+    fit_by(monkeypatch, lambda model, *_, **__: built.append(model) or pd.DataFrame())
     for initial in (autoencoder, autoencoder.model, folders / "autoencoder"):
         train(spec_of(), "classifier", initial=initial, samples=samples)
     train(spec_of(), "autoencoder", initial=folders / "classifier", samples=samples)
@@ -156,8 +161,8 @@ def test_first_weights_come_from_initial(folders, autoencoder, samples, monkeypa
 
 def test_faults_are_told_before_anything_is_written(tmp_path):
     place = tmp_path / "model"
-    with pytest.raises(ModelError, match="'detector' is neither"):
-        train(spec_of(), "detector", place)
+    with pytest.raises(ModelError, match="'detektor' is not one of autoencoder, classifier, detector"):
+        train(spec_of(), "detektor", place)
     with pytest.raises(SpecError, match="no such file"):
         train(tmp_path / "none.yaml", "classifier", place)
     with pytest.raises(ModelError, match="there is no such folder"):
@@ -263,7 +268,7 @@ def test_pretraining_that_the_spec_asks_for_is_done(pretrained, classifier, auto
 
 
 def test_a_pretrained_model_is_loaded_and_goes_on_by_its_autoencoder(pretrained, samples, monkeypatch, tmp_path):
-    monkeypatch.setattr(TRAIN, "fit", None)
+    fit_by(monkeypatch, None)
     assert train(spec_of(), output=pretrained.folder, samples=samples).card == pretrained.card
     other = spec_of(autoencoder={"filters": [4], "bottleneck": 3})
     with pytest.raises(ModelError, match=r"autoencoder: holds a model of other settings in autoencoder"):
@@ -271,7 +276,7 @@ def test_a_pretrained_model_is_loaded_and_goes_on_by_its_autoencoder(pretrained,
     # a kill after the pretraining leaves the autoencoder alone: it is not trained again
     shutil.copytree(pretrained.folder / "autoencoder", tmp_path / "model" / "autoencoder")
     fitted = []
-    monkeypatch.setattr(TRAIN, "fit", lambda model, *_, **__: fitted.append(model.name) or pd.DataFrame())
+    fit_by(monkeypatch, lambda model, *_, **__: fitted.append(model.name) or pd.DataFrame())
     again = train(spec_of(), output=tmp_path / "model", samples=samples)
     assert len(fitted) == 1
     assert again.card["initial_sha256"] == pretrained.card["initial_sha256"]
@@ -279,7 +284,7 @@ def test_a_pretrained_model_is_loaded_and_goes_on_by_its_autoencoder(pretrained,
 
 def test_pretraining_none_and_no_output(samples, monkeypatch):
     fitted = []
-    monkeypatch.setattr(TRAIN, "fit", lambda model, *_, **__: fitted.append(model.output_names[0]) or pd.DataFrame())
+    fit_by(monkeypatch, lambda model, *_, **__: fitted.append(model.output_names[0]) or pd.DataFrame())
     alone = train(spec_of(classifier={**VALUES["classifier"], "pretraining": "none"}), samples=samples)
     assert (alone.card["pretraining"], alone.card["initial_sha256"]) == ("none", None)
     assert train(spec_of(), samples=samples).card["pretraining"] == "autoencoder"
@@ -291,7 +296,7 @@ def test_pretraining_none_and_no_output(samples, monkeypatch):
 
 @pytest.mark.parametrize("name", ["spec.yaml", "thesis.txt", "model.keras"])
 def test_the_users_own_files_are_never_written_over(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(TRAIN, "fit", None)
+    fit_by(monkeypatch, None)
     (tmp_path / name).write_text("by hand")
     with pytest.raises(ModelError, match=rf"is not empty and holds no model or training \({name}\)"):
         train(spec_of(), output=tmp_path)
@@ -299,7 +304,7 @@ def test_the_users_own_files_are_never_written_over(tmp_path, monkeypatch, name)
 
 
 def test_a_file_in_the_way_is_told_before_training(tmp_path, monkeypatch):
-    monkeypatch.setattr(TRAIN, "fit", None)
+    fit_by(monkeypatch, None)
     (tmp_path / "notes").write_text("by hand")
     for place in (tmp_path / "notes", tmp_path / "notes" / "model"):
         with pytest.raises(ModelError, match="notes: is a file; choose another output folder"):
@@ -374,7 +379,7 @@ def test_a_part_that_the_model_may_have_seen_is_read_with_a_warning(classifier, 
 
 
 def test_the_card_of_two_classes_names_the_threshold(samples, monkeypatch):
-    monkeypatch.setattr(TRAIN, "fit", lambda *_, **__: pd.DataFrame())
+    fit_by(monkeypatch, lambda *_, **__: pd.DataFrame())
     two = {**VALUES["source"], "motions": ["random_walk", "levy_flight"]}
     assert train(spec_of(source=two)).card["threshold"] == 0.5
     assert "threshold" not in train(spec_of(source=two), "autoencoder").card

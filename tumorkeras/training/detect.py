@@ -104,7 +104,8 @@ class DetectionAveragePrecision(keras.callbacks.Callback):
     >>> detector.compile("adam")
     >>> batch = (np.zeros((2, 64, 64, 1)), {"boxes": np.array([[[8, 8, 40, 40.0]]] * 2), "classes": np.zeros((2, 1))})
     >>> data = tf.data.Dataset.from_tensors(batch)
-    >>> history = detector.fit(data, verbose=0, callbacks=[DetectionAveragePrecision(data, ["lesion"])])
+    >>> measure = DetectionAveragePrecision(data, ["lesion"])
+    >>> history = detector.fit(data, verbose=0, shuffle=False, callbacks=[measure])
     >>> "val_AP50" in history.history
     True
     """
@@ -116,8 +117,7 @@ class DetectionAveragePrecision(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Detect, match and log."""
-        if self._call is None:
-            self._call = compiled_detector(self.model)
+        self._call = compiled_detector(self.model) if self._call is None else self._call
         if logs is not None:
             logs |= average_precision_of(self._call, self.data, self.classes)
 
@@ -129,7 +129,8 @@ def average_precision_of(call: Any, data: Iterable[Any], classes: Sequence[str])
     ids: list[np.ndarray] = []
     for batch in data:
         images, truth = split_batch(batch)
-        found.append({key: np.asarray(value) for key, value in call(images).items()})
+        pixels = tf.nest.map_structure(lambda given: tf.cast(given, tf.float32), images)
+        found.append({key: np.asarray(value) for key, value in call(pixels).items()})
         boxes += list(np.asarray(truth["boxes"]))
         ids += list(np.asarray(truth["classes"]))
     padded, padded_ids = pad(boxes, ids)

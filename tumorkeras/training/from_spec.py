@@ -227,6 +227,7 @@ def evaluate(
     --------
     >>> spec = DataSpec.from_dict({"name": "motion", "input": {"shape": [8, 16, 16, 1]},
     ...     "source": {"kind": "simulation", "samples_per_class": 10, "frames": 8}})
+    >>> from tumorkeras.training.networks import classifier_of
     >>> untrained = classifier_of(spec, 3)
     >>> metrics = evaluate(untrained, spec, split="test")
     >>> list(metrics), int(metrics.loc["accuracy", "n"])
