@@ -48,10 +48,12 @@ def picture(trained: TrainedModel) -> bytes:
         own, answer = ({key: value[k] for key, value in each.items()} for each in (truth, found))
         image = samples.images[samples.rows[k]][..., 0]
         ax = plots.detections(image, own, answer, samples.classes, panels[name], trained.card["threshold"])
-        ax.set_title("")
+        ax.set_title("", loc="left")
         if ax.get_legend():
             ax.get_legend().remove()
     plots.froc(truth, found, list(samples.classes), panels["froc"])
+    panels["froc"].legend(loc="lower right", fontsize=8, frameon=False)
+    panels["froc"].tick_params(labelsize=8)
     panels["froc"].set_title("Test part", loc="left", fontsize=10.5, color=INK, fontweight="bold")
     return plots.to_png(figure, dpi=DPI)
 
