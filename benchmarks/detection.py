@@ -36,7 +36,7 @@ MARKS = ("<!-- detection -->", "<!-- /detection -->")
 FIGURES = ("AP50", "AP50:95", "FROC mean", "sensitivity", "false positives per image")
 
 # Half the canvas's area and fewer epochs, alike for all: every claim is about a difference.
-SMALLER = {"input": {"shape": [224, 224, 1]}, "training": {"epochs": 30, "patience": 30}}
+SMALLER = {"input": {"shape": [224, 224, 1]}, "training": {"epochs": 24, "patience": 24}}
 ENCODER = {"filters": [8, 16, 32, 64, 96, 128], "bottleneck": None, "epochs": 20}
 # A variant: what it changes, and the variant that it is compared with.
 VARIANTS: dict[str, tuple[dict[str, Any], str | None]] = {

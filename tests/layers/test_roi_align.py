@@ -120,6 +120,23 @@ def test_gradient_of_the_maps_is_that_of_the_loop_and_boxes_have_none(stacked):
         np.testing.assert_allclose(found, own, atol=2e-3)
 
 
+def test_the_gradient_is_the_same_every_time_and_loses_no_summand():
+    """Hundreds of regions on one place: threads that add to one cell at once would differ, and miss some."""
+    places = tf.constant(np.tile(np.array([[[8.0, 8.0, 24.0, 24.0]]], "float32"), (1, 500, 1)))
+    level = tf.constant(RNG.normal(size=(1, 16, 16, 8)).astype("float32"))
+    layer = RoIAlign([4])
+
+    def gradient_of(count):
+        with tf.GradientTape() as tape:
+            tape.watch(level)
+            total = tf.reduce_sum(layer([level], places[:, :count]))
+        return tape.gradient(total, level).numpy()
+
+    first = gradient_of(500)
+    np.testing.assert_allclose(first, 500 * gradient_of(1), rtol=1e-4)
+    assert all((gradient_of(500) == first).all() for _ in range(20))
+
+
 def test_the_level_is_the_last_on_which_a_box_is_14_cells_wide():
     sides = np.array([1, 55, 56, 57, 111, 112, 113, 223, 224, 225, 900], "float32")
     boxes = np.stack([sides * 0, sides * 0, sides * 2, sides / 2], axis=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -76,19 +76,23 @@ class RoIAlign(keras.layers.Layer):
     def call(self, levels: list[tf.Tensor], boxes: tf.Tensor) -> tf.Tensor:
         """Read the regions."""
         self._check_levels(levels)
-        levels = [tf.cast(level, self.compute_dtype) for level in levels]
+        levels = [tf.cast(level, tf.float32) for level in levels]
         boxes = tf.stop_gradient(tf.cast(boxes, tf.float32))
         images = tf.repeat(tf.range(tf.shape(boxes)[0]), tf.shape(boxes)[1])
         boxes = tf.reshape(boxes, (-1, 4))
-        if self.stacked:
-            regions = tf.stack([self._read(k, level, boxes, images) for k, level in enumerate(levels)], axis=1)
-        elif len(levels) == 1:
-            regions = self._read(0, levels[0], boxes, images)
-        else:
-            regions = self._each_from_its_own(levels, boxes, images)
-        return tf.ensure_shape(regions, [None, *self._shape(levels)])
 
-    def _each_from_its_own(self, levels: list[tf.Tensor], boxes: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
+        @tf.custom_gradient
+        def read(*levels: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], list[tf.Tensor]]]:
+            return self._regions(levels, boxes, images), lambda given: self._gradients(levels, boxes, images, given)
+
+        return tf.ensure_shape(tf.cast(read(*levels), self.compute_dtype), [None, *self._shape(levels)])
+
+    def _regions(self, levels: Sequence[tf.Tensor], boxes: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
+        """Regions of boxes (n, 4) of the given images (n,)."""
+        if self.stacked:
+            return tf.stack([self._read(k, level, boxes, images) for k, level in enumerate(levels)], axis=1)
+        if len(levels) == 1:
+            return self._read(0, levels[0], boxes, images)
         level_of = level_of_boxes(boxes, self.strides)
         rows = [tf.cast(tf.where(level_of == k)[:, 0], tf.int32) for k in range(len(levels))]
         parts = [
@@ -101,17 +105,57 @@ class RoIAlign(keras.layers.Layer):
         """Regions (n, size, size, channels) of one level."""
         # One cell more on each side, a copy of the outer one: between the outer middles and the edge the map is level.
         padded = tf.pad(level, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="SYMMETRIC")
+        first, step, points = self._points(k, boxes)
+        sides = tf.cast(tf.reverse(tf.shape(padded)[1:3] - 1, [0]), tf.float32)
+        # The op reads exactly the points that are wanted, whose first and last it calls the corners of a box.
+        ends = [tf.reverse(place / sides, [-1]) for place in (first, first + step * (points - 1))]
+        read = tf.image.crop_and_resize(padded, tf.concat(ends, axis=-1), images, (points, points))
+        return tf.nn.avg_pool2d(read, self.samples, self.samples, "VALID")
+
+    def _points(self, k: int, boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, int]:
+        """First point (n, 2) as x, y in cells of the padded map, whose first middle is at 0, the step, and how many."""
         points = self.size * self.samples
         low, high = tf.split(boxes / float(self.strides[k]), 2, axis=-1)
         step = (high - low) / points
-        first = low + step / 2 + 0.5  # in cells of the padded map, whose first middle is at 0
-        last = first + step * (points - 1)
-        sides = tf.cast(tf.reverse(tf.shape(padded)[1:3] - 1, [0]), tf.float32)
-        ends = tf.reverse(first / sides, [-1]), tf.reverse(last / sides, [-1])
-        # The op reads exactly the points that are wanted, whose first and last it calls the corners of a box.
-        corners = tf.concat(ends, axis=-1)
-        read = tf.image.crop_and_resize(tf.cast(padded, tf.float32), corners, images, (points, points))
-        return tf.cast(tf.nn.avg_pool2d(read, self.samples, self.samples, "VALID"), self.compute_dtype)
+        return low + step / 2 + 0.5, step, points
+
+    # The op's own gradient adds from several threads at once: it differs from run to run, and can lose a summand.
+    def _gradients(
+        self, levels: Sequence[tf.Tensor], boxes: tf.Tensor, images: tf.Tensor, given: tf.Tensor
+    ) -> list[tf.Tensor]:
+        """Gradients of the levels, image by image, from those of the regions."""
+        level_of = None if self.stacked or len(levels) == 1 else level_of_boxes(boxes, self.strides)
+        found = []
+        for k, level in enumerate(levels):
+            own = given[:, k] if self.stacked else given
+
+            def of_image(image: tf.Tensor, k: int = k, level: tf.Tensor = level, own: tf.Tensor = own) -> tf.Tensor:
+                is_read = images == image if level_of is None else (images == image) & (level_of == k)
+                rows = tf.where(is_read)[:, 0]
+                return self._spread(k, tf.shape(level), tf.gather(boxes, rows), tf.gather(own, rows))
+
+            every = tf.range(tf.shape(level)[0])
+            signature = tf.TensorSpec(level.shape[1:], tf.float32)
+            found.append(tf.map_fn(of_image, every, fn_output_signature=signature))
+        return found
+
+    def _spread(self, k: int, shape: tf.Tensor, boxes: tf.Tensor, given: tf.Tensor) -> tf.Tensor:
+        """Gradient (height, width, channels) of a level of one image: two products of matrices."""
+        height, width, channels = shape[1], shape[2], shape[3]
+        first, step, points = self._points(k, boxes)
+        places = first[:, None] + step[:, None] * tf.range(float(points))[:, None]  # (n, points, 2)
+        rows, columns = self._shares(places[..., 1], height), self._shares(places[..., 0], width)
+        across = tf.matmul(columns[:, None], given, transpose_a=True)  # (n, size, width, channels)
+        rows, across = tf.reshape(rows, (-1, height)), tf.reshape(across, (-1, width * channels))
+        return tf.reshape(tf.matmul(rows, across, transpose_a=True), (height, width, channels))
+
+    def _shares(self, places: tf.Tensor, cells: tf.Tensor) -> tf.Tensor:
+        """Share of each cell in each bin, (n, size, cells), of points (n, points) along one axis of the padded map."""
+        inside = (places >= 0) & (places <= tf.cast(cells, tf.float32) + 1)
+        middles = tf.range(tf.cast(cells, tf.float32))
+        distance = tf.abs(tf.clip_by_value(places - 1, 0, middles[-1])[..., None] - middles)
+        shares = tf.where(inside[..., None], tf.maximum(1 - distance, 0), 0)
+        return tf.reduce_mean(tf.reshape(shares, (-1, self.size, self.samples, cells)), axis=2)
 
     def _check_levels(self, levels: list[Any]) -> None:
         if len(levels) != len(self.strides):

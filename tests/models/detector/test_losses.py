@@ -105,6 +105,14 @@ def test_objects_are_among_the_regions():
     assert len(chosen[1]) == 0
 
 
+def test_padding_does_not_reach_the_heads_normalisation():
+    """Each place that no region is chosen for shows a chosen one again, among the objects first."""
+    regions = sample_regions(np.zeros((2, 6, 4), "float32"), BOXES, CLASSES, EVERYTHING, SEED)
+    assert not regions.chosen.numpy()[0, 2:].any()
+    assert np.unique(regions.boxes.numpy()[0], axis=0).tolist() == sorted(BOXES[0, :2].tolist())
+    assert (regions.matches.kind.numpy()[0] == 1).all()
+
+
 def test_without_a_region_there_is_no_loss():
     regions = sample_regions(np.zeros((2, 0, 4), "float32"), np.zeros((2, 0, 4), "float32"),
                              np.zeros((2, 0), "int32"), TrainingSettings(), SEED)  # fmt: skip

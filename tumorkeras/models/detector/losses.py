@@ -97,8 +97,23 @@ def sample_regions(
     is_region = tf.reduce_any(pool != 0, axis=-1)
     kind = tf.where(is_region, matches.kind, -1)
     rows, chosen = sample(kind, settings.region_samples, settings.region_positive_share, seed, matches.crowd)
-    taken = matches.of(rows)
-    return Regions(tf.gather(pool, rows, batch_dims=1), taken, chosen)
+    rows = repeat_chosen(rows, chosen)
+    return Regions(tf.gather(pool, rows, batch_dims=1), matches.of(rows), chosen)
+
+
+def repeat_chosen(rows: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
+    """Rows (batch, n) with the chosen ones, which come first, over again in the place of the others.
+
+    Every region of a step enters the head's normalisation, whether it counts or not: padding must not.
+
+    Examples
+    --------
+    >>> repeat_chosen(tf.constant([[7, 3, 0, 1, 2]]), tf.constant([[True, True, False, False, False]])).numpy().tolist()
+    [[7, 3, 7, 3, 7]]
+    """
+    count = tf.reduce_sum(tf.cast(chosen, tf.int32), axis=1, keepdims=True)
+    places = tf.math.floormod(tf.range(tf.shape(rows)[1]), tf.maximum(count, 1))
+    return tf.gather(rows, places, batch_dims=1)
 
 
 def region_losses(logits: tf.Tensor, deltas: tf.Tensor, regions: Regions) -> dict[str, tf.Tensor]:

@@ -12,6 +12,7 @@ from tumorkeras.boxes import NO_CLASS
 from tumorkeras.errors import ModelError
 from tumorkeras.layers.box_coding import clip_boxes
 from tumorkeras.layers.letterbox import letterbox_boxes
+from tumorkeras.layers.matching import pad_objects
 from tumorkeras.models.detector.losses import proposal_losses, region_losses, sample_regions
 from tumorkeras.models.detector.settings import TrainingSettings
 
@@ -149,7 +150,7 @@ class Detector(keras.Model):
         boxes = clip_boxes(tf.where(finite, boxes, 0.0), size)
         usable = (classes >= 0) & tf.reduce_all(boxes[..., 2:] > boxes[..., :2], axis=-1)
         boxes = letterbox_boxes(tf.where(usable[..., None], boxes, 0.0), size, self._parts.canvas)
-        return boxes, tf.where(usable, classes, NO_CLASS)
+        return pad_objects(boxes, tf.where(usable, classes, NO_CLASS))
 
     def _update(self, losses: dict[str, tf.Tensor], total: tf.Tensor) -> dict[str, tf.Tensor]:
         for key, value in {"loss": total, **losses}.items():
