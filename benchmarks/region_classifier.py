@@ -1,11 +1,13 @@
-"""The baseline of the detector on breast ultrasound: R-CNN, and R-CNN that starts from an autoencoder.
+"""What the detector is compared with on breast ultrasound: R-CNN, alone and from an autoencoder, and Fast R-CNN.
 
     TUMORKERAS_DATA=... python benchmarks/region_classifier.py [--output benchmarks/results/region_classifier]
-        [--canvas 512] [--epochs 30] [--steps 150] [--limit IMAGES]
+        [--methods r_cnn autoencoder_r_cnn fast_r_cnn] [--canvas 512] [--epochs 30] [--steps 150] [--limit IMAGES]
 
 A fifth of the training part of ``busi``, in whole groups of near copies, stops the training; the given validation part
-is read once, at the end, and its intervals resample groups. Each method's detections are kept in OUTPUT/METHOD.npz: a
-run that was stopped goes on with the methods that are missing, and the tables can be made again without training.
+is read once, at the end, and its intervals resample groups. R-CNN crops its regions from images on a canvas of 512
+pixels; Fast R-CNN reads whole images on one of 256, as the detector does, in twice as many epochs. Each method's
+detections are kept in OUTPUT/METHOD.npz: a run that was stopped goes on with the methods that are missing, and the
+tables can be made again without training.
 ``--limit`` takes the first training images only, and a part of them in the place of the validation part, to see that
 all runs without reading that.
 """
@@ -18,7 +20,9 @@ import os
 import platform
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -28,17 +32,26 @@ import keras
 import numpy as np
 import pandas as pd
 
-from tumorkeras import DataSpec, build_autoencoder
-from tumorkeras.boxes import iou, pad
+from tumorkeras import DataSpec, build_autoencoder, build_detector
+from tumorkeras.boxes import iou
 from tumorkeras.comparison import train_region_classifier
 from tumorkeras.comparison.region_crops import labelled_crops
 from tumorkeras.data.detection import DetectionSamples, load_detection
 from tumorkeras.data.splits import split_off
 from tumorkeras.files import write_whole
 from tumorkeras.metrics import compare_detections, detection_metrics
+from tumorkeras.spec import Training
+from tumorkeras.training.detect import detect, truth_of
+from tumorkeras.training.fit_detector import fit_detector
 
-NAMES = {"r_cnn": "R-CNN", "autoencoder_r_cnn": "R-CNN that starts from the autoencoder"}
+NAMES = {
+    "r_cnn": "R-CNN",
+    "autoencoder_r_cnn": "R-CNN that starts from the autoencoder",
+    "fast_r_cnn": "Fast R-CNN",
+}
 FILTERS = (16, 32, 64)
+WHOLE = 256  # the canvas of Fast R-CNN
+AUGMENT = ["flip", "crop", "intensity"]
 CUTTING = {"size": 48, "context": 0.25, "most": 200, "per_image": 48}
 SHOWN = ("AP50", "AP50:95", "FROC 1/2", "FROC 1", "FROC 2")
 Detections = dict[str, np.ndarray]
@@ -93,6 +106,36 @@ def autoencoder_of(samples: DetectionSamples, epochs: int) -> keras.Model:
     return model
 
 
+def r_cnn(
+    method: str, samples: DetectionSamples, options: argparse.Namespace
+) -> tuple[Callable[[DetectionSamples], Detections], pd.DataFrame]:
+    """A trained R-CNN, as what finds objects in samples, and its history."""
+    training, held_out = stopping_part(samples.part("train"))
+    initial = autoencoder_of(training, max(1, options.epochs // 5)) if method == "autoencoder_r_cnn" else None
+    trained = train_region_classifier(
+        training, held_out, filters=FILTERS, epochs=options.epochs, steps=options.steps, initial=initial, **CUTTING
+    )
+    return lambda part: trained.detect(part, threshold=0.01, original=True), trained.history
+
+
+def fast_r_cnn(
+    method: str, samples: DetectionSamples, options: argparse.Namespace
+) -> tuple[Callable[[DetectionSamples], Detections], pd.DataFrame]:
+    """A trained Fast R-CNN: the detector, with proposals from outside."""
+    training, held_out = stopping_part(samples.part("train"))
+    keras.utils.set_random_seed(0)
+    steps = [{"step": "rescale"}]
+    model = build_detector(
+        samples.spec.input.shape, len(samples.classes), proposals="external", preprocessing=steps, score_threshold=0.01
+    )
+    epochs = 2 * options.epochs
+    settings = Training(epochs=epochs, patience=epochs, batch_size=8, learning_rate=2e-3, augment=AUGMENT)
+    return partial(detect, model), fit_detector(model, training, held_out, settings, folder=options.output / method)
+
+
+METHODS = {"r_cnn": r_cnn, "autoencoder_r_cnn": r_cnn, "fast_r_cnn": fast_r_cnn}
+
+
 def detections_of(method: str, samples: DetectionSamples, options: argparse.Namespace) -> Detections:
     """Train a method and read the validation part, or what an earlier run kept of it."""
     kept = options.output / f"{method}.npz"
@@ -100,26 +143,15 @@ def detections_of(method: str, samples: DetectionSamples, options: argparse.Name
         with np.load(kept) as arrays:
             return dict(arrays)
     began = time.perf_counter()
-    training, held_out = stopping_part(samples.part("train"))
-    initial = autoencoder_of(training, max(1, options.epochs // 5)) if method == "autoencoder_r_cnn" else None
-    trained = train_region_classifier(
-        training, held_out, filters=FILTERS, epochs=options.epochs, steps=options.steps, initial=initial, **CUTTING
-    )
+    detect_in, history = METHODS[method](method, samples, options)
     fitted = time.perf_counter()
-    found = trained.detect(samples.part("val"), threshold=0.01)
+    found = detect_in(samples.part("val"))
     per_image = (time.perf_counter() - fitted) / len(samples.part("val"))
-    found |= {"seconds": np.array([fitted - began, per_image]), "epochs": np.array(len(trained.history))}
+    found |= {"seconds": np.array([fitted - began, per_image]), "epochs": np.array(len(history))}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **found)
-    options.output.mkdir(parents=True, exist_ok=True)
     write_whole(kept, buffer.getvalue())
     return found
-
-
-def truth_of(samples: DetectionSamples) -> Detections:
-    """True boxes as a batch."""
-    boxes, classes = pad(*zip(*map(samples.boxes_of, range(len(samples))), strict=True))
-    return {"boxes": boxes, "classes": classes}
 
 
 def one_class(found: Detections) -> Detections:
@@ -164,17 +196,25 @@ def report(samples: DetectionSamples, found: dict[str, Detections], part: str) -
         lines.append(
             f"{NAMES[method]}: {spent:.0f} s of training, {own['epochs']} epochs; {each * 1000:.0f} ms an image."
         )
-    if len(found) == 2:
+    if {"r_cnn", "autoencoder_r_cnn"} <= set(found):
         test = compare_detections(truth, found["autoencoder_r_cnn"], found["r_cnn"], samples.classes, groups=groups)
         ends = f"{test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}], p = {test.p_value:.3f}"
         lines += ["", f"AP50 with the autoencoder minus without: {ends}, paired bootstrap of groups."]
     return "\n".join(lines)
 
 
+def samples_for(options: argparse.Namespace, canvas: int) -> DetectionSamples:
+    """The samples on a canvas, or the rehearsal's."""
+    with tempfile.TemporaryDirectory() as folder:
+        samples = samples_of(Path(os.environ["TUMORKERAS_DATA"]), canvas, Path(folder) / "images.csv")
+    return rehearsal(samples, options.limit) if options.limit else samples
+
+
 def main() -> None:
     """Train what is missing, print the table and keep it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/region_classifier"))
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--canvas", type=int, default=512)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--steps", type=int, default=150)
@@ -183,11 +223,11 @@ def main() -> None:
     if "TUMORKERAS_DATA" not in os.environ:
         parser.error("TUMORKERAS_DATA: not set; it names the folder that holds busi/")
     cv2.setNumThreads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        samples = samples_of(Path(os.environ["TUMORKERAS_DATA"]), options.canvas, Path(folder) / "images.csv")
-    if options.limit:
-        samples = rehearsal(samples, options.limit)
-    found = {method: detections_of(method, samples, options) for method in NAMES}
+    options.output.mkdir(parents=True, exist_ok=True)
+    found = {}
+    for method in options.methods:
+        samples = samples_for(options, WHOLE if method == "fast_r_cnn" else options.canvas)
+        found[method] = detections_of(method, samples, options)
     text = report(samples, found, "training images held out" if options.limit else "validation part")
     text += f"\n\n{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}\n"
     write_whole(options.output / "table.md", text)

@@ -121,6 +121,19 @@ def test_eight_samples_are_learnt_by_heart(shape):
     assert (np.asarray(model(arrays, training=False)).argmax(axis=1) == labels).all()
 
 
+def test_volumes_train_in_mixed_precision():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = build_classifier((6, 8, 8, 1), 2, filters=(3, 4), dense=(5,))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    x = np.random.default_rng(0).normal(size=(4, 6, 8, 8, 1)).astype("float32")
+    assert model.get_layer("conv_1").compute_dtype == "float16"
+    assert np.isfinite(model.fit(x, np.array([0, 1, 0, 1]), verbose=0).history["loss"]).all()
+    assert model(x).dtype == "float32"
+
+
 def test_every_field_of_the_spec_is_an_argument():
     section = ClassifierSection().model_dump(exclude={"pretraining"})
     spec = DataSpec.from_dict({"name": "m", "source": {"kind": "simulation"}, "input": {"shape": [101, 9, 9, 1]}})

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tumorkeras import DataSpec, evaluate, load, train
+from tumorkeras import DataSpec, build_detector, evaluate, load, train
 from tumorkeras.data.detection import detection_batches, load_detection
+from tumorkeras.data.proposals import proposals_of
 from tumorkeras.errors import DataError, ModelError
 from tumorkeras.metrics import average_precision
 from tumorkeras.training.detect import DetectionAveragePrecision, compiled_detector, detect, truth_of
@@ -48,6 +49,21 @@ def network(spec, samples, seed=1):
     keras.utils.set_random_seed(seed)
     anchors, _ = anchors_of(spec, samples.part("train"))
     return detector_of(spec, len(samples.classes), anchors)
+
+
+def test_proposals_from_outside_are_learnt_and_detected_with(samples):
+    """Fast R-CNN: the same call trains it, and what it finds lies in the images."""
+    keras.utils.set_random_seed(1)
+    model = build_detector((64, 64, 1), 2, proposals="external", fusion_width=8, dense=(8, 8), max_detections=10)
+    training, validation = samples.part("train"), samples.part("val")
+    history = fit_detector(model, training, validation, samples.spec.training, progress_bar=False)
+    assert list(history) == ["epoch", "loss", "region_box_loss", "region_class_loss", "val_AP50", "val_AP"]
+    assert np.isfinite(history.to_numpy()).all()
+    found = detect(model, validation)
+    assert found["boxes"].shape == (len(validation), 10, 4)
+    image = validation.image_of(0)[None].astype("float32")
+    alone = model({"images": image, "proposals": proposals_of(image)})
+    np.testing.assert_allclose(found["boxes"][0], validation.in_file(0, alone["boxes"][0].numpy()), atol=1e-2)
 
 
 def test_the_card_says_how_the_detector_is_used(trained):

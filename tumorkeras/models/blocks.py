@@ -220,7 +220,8 @@ def max_pool(x: keras.KerasTensor, pool: int | Sequence[int] | None, name: str) 
     window = per_axis(pool or 1, rank)
     if max(window) == 1:
         return x
-    return MAX_POOL[rank](window, padding="same", name=name)(x)
+    dtype = "float32" if rank == 3 else None  # processors pool volumes of half precision not at all
+    return MAX_POOL[rank](window, padding="same", name=name, dtype=dtype)(x)
 
 
 def unpool(x: keras.KerasTensor, pool: int | Sequence[int] | None, size: Sequence[int], name: str) -> keras.KerasTensor:

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tumorkeras.boxes import pad
 from tumorkeras.data.detection import DetectionSamples
+from tumorkeras.data.proposals import proposals_of
 from tumorkeras.metrics import average_precision
 from tumorkeras.models.detector.model import split_batch
 from tumorkeras.progress import progress_bar as bar_of
@@ -37,7 +38,8 @@ def detect(
     """What a detector finds in samples: its outputs, stacked, with boxes in pixels of the files.
 
     The model sees each image as it was scaled to the canvas of the samples, without the border beside it, as it does
-    where files are scored; images of one size share a batch.
+    where files are scored; images of one size share a batch. To a model whose proposals come from outside they are
+    given by :func:`tumorkeras.propose_regions`.
 
     Parameters
     ----------
@@ -55,10 +57,12 @@ def detect(
         ``num_detections`` (n,) int32.
     """
     call = compiled_detector(model) if call is None else call
+    external = any(each.name == "proposals" for each in model.inputs)
     found: dict[int, Padded] = {}
     with bar_of(len(samples), "detecting", "image", shown=progress_bar) as bar:
         for rows in _of_one_size(samples, batch_size):
-            answer = call(tf.constant(np.stack([samples.image_of(row) for row in rows]), tf.float32))
+            images = np.stack([samples.image_of(row) for row in rows]).astype("float32")
+            answer = call({"images": images, "proposals": proposals_of(images)} if external else images)
             arrays = {key: value.numpy() for key, value in answer.items()}
             found |= {row: {key: value[k] for key, value in arrays.items()} for k, row in enumerate(rows)}
             bar.update(len(rows))

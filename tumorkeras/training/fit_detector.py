@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from tumorkeras.anchors import Anchors, propose_anchors, recall
 from tumorkeras.data.detection import DetectionSamples, detection_stream
+from tumorkeras.data.proposals import with_proposals
 from tumorkeras.errors import DataError
 from tumorkeras.metrics import average_precision
 from tumorkeras.models.detector import Detector
@@ -48,7 +51,8 @@ def fit_detector(
     Parameters
     ----------
     model : Detector
-        From :func:`tumorkeras.build_detector`, on the canvas of the samples.
+        From :func:`tumorkeras.build_detector`, on the canvas of the samples. One whose proposals come from outside
+        learns from those of :func:`tumorkeras.propose_regions`.
     training, validation : DetectionSamples
         What the weights are fitted to, and what stops the fitting.
     settings, epochs, folder, progress_bar, origin
@@ -67,12 +71,18 @@ def fit_detector(
     epochs = epochs or settings.epochs
     steps = math.ceil(len(training) / settings.batch_size)
     model.compile(optimizer_for(settings, steps, epochs))
-    settled = [settings.model_dump(mode="json"), epochs, origin, training.spec.detector.model_dump(mode="json")]
+    of_model = [asdict(model.settings), training.spec.detector.model_dump(mode="json")]
+    settled = [settings.model_dump(mode="json"), epochs, origin, of_model]
     state = TrainingState(model, folder and folder / STATE_FOLDER, fingerprint_of(training, validation, settled))
     augment = [name for name in settings.augment if name != "shift"]
+
+    def stream_of(epoch: int) -> tf.data.Dataset:
+        stream = detection_stream(training, settings.batch_size, augment=augment, seed=settings.seed, epoch=epoch)
+        return stream if model.anchors is not None else with_proposals(stream)
+
     run = run_epochs(
         model,
-        lambda epoch: detection_stream(training, settings.batch_size, augment=augment, seed=settings.seed, epoch=epoch),
+        stream_of,
         steps,
         epochs,
         state=state,

@@ -216,10 +216,11 @@ def test_proposals_from_outside_train():
         assert np.isfinite(list(model.losses_of(nothing, truth, SEED, training=True).values())).all()
 
 
-def test_mixed_precision_trains():
+@pytest.mark.parametrize("options", [{}, {"head": "volume", "region_size": 4, "filters": (4,)}])
+def test_mixed_precision_trains(options):
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        model = small_detector()
+        model = small_detector(**options)
         model.compile("sgd", run_eagerly=True)
     finally:
         keras.config.set_dtype_policy("float32")
