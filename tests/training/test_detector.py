@@ -110,7 +110,7 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(samples, tmp_path, mon
         return measured(*given, **options)
 
     calls, measured = [], average_precision
-    monkeypatch.setattr("tumorkeras.training.fit_detector.average_precision", stopped)
+    monkeypatch.setattr("tumorkeras.training.detect.average_precision", stopped)
     with pytest.raises(KeyboardInterrupt):
         fit_detector(network(samples.spec, samples), *parts, samples.spec.training, folder=tmp_path)
     monkeypatch.undo()

@@ -139,5 +139,10 @@ def average_precision_of(call: Any, data: Iterable[Any], classes: Sequence[str])
         ids += list(np.asarray(truth["classes"]))
     padded, padded_ids = pad(boxes, ids)
     detections = {key: np.concatenate([each[key] for each in found]) for key in ("boxes", "scores", "classes")}
-    figures = average_precision({"boxes": padded, "classes": padded_ids}, detections, classes)
+    return precision_logs({"boxes": padded, "classes": padded_ids}, detections, classes)
+
+
+def precision_logs(truth: Padded, found: Padded, classes: Sequence[str]) -> dict[str, float]:
+    """What an epoch logs of the detections in validation samples: ``val_AP50`` and ``val_AP``."""
+    figures = average_precision(truth, found, classes)
     return {"val_AP50": figures.ap50, "val_AP": figures.ap}

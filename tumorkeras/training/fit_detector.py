@@ -17,10 +17,9 @@ from tumorkeras.anchors import Anchors, propose_anchors, recall
 from tumorkeras.data.detection import DetectionSamples, detection_stream
 from tumorkeras.data.proposals import with_proposals
 from tumorkeras.errors import DataError
-from tumorkeras.metrics import average_precision
 from tumorkeras.models.detector import Detector
 from tumorkeras.spec import DataSpec, Training
-from tumorkeras.training.detect import compiled_detector, detect, truth_of
+from tumorkeras.training.detect import compiled_detector, detect, precision_logs, truth_of
 from tumorkeras.training.fit import fingerprint_of
 from tumorkeras.training.loop import run_epochs, warmed_up_cosine
 from tumorkeras.training.state import STATE_FOLDER, TrainingState
@@ -116,8 +115,7 @@ class _Measure:
         if self.samples is None:
             return {}
         found = detect(self.model, self.samples, self.batch_size, call=self.call)
-        figures = average_precision(truth_of(self.samples), found, self.samples.classes)
-        return {"val_AP50": figures.ap50, "val_AP": figures.ap}
+        return precision_logs(truth_of(self.samples), found, self.samples.classes)
 
 
 def _loss_of_precision(row: Mapping[str, float]) -> float | None:
