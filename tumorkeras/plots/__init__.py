@@ -6,6 +6,7 @@ Matplotlib is loaded by the first plot, not by the import. Without `ax` a plot m
 from tumorkeras.plots.detection import froc, precision_recall
 from tumorkeras.plots.detection_images import detections
 from tumorkeras.plots.detection_worst import worst_detections
+from tumorkeras.plots.feature_tree import feature_tree
 from tumorkeras.plots.images import reconstructions, tracks, volume_montage, volume_projection
 from tumorkeras.plots.learning import embedding, learning_curves
 from tumorkeras.plots.results import comparison, confusion, roc
@@ -16,6 +17,7 @@ __all__ = [
     "confusion",
     "detections",
     "embedding",
+    "feature_tree",
     "froc",
     "learning_curves",
     "precision_recall",
