@@ -2,12 +2,13 @@
 
     TUMORKERAS_DATA=... python benchmarks/detection.py TASK ... [--output benchmarks/results/detection] [--write FILE]
 
-A task is bccd, busi_lesion, busi, or one of these with a variant, as busi_lesion:volume; ``ablation`` stands for the
-variants of busi_lesion. Each is trained as ``tumorkeras train examples/TASK.yaml --model detector`` does, in a folder
-of its own: started again after a stop it goes on, and a finished one is only read. What stops the training is cut out
-of the data's training part; the data's own validation part is read once, when the table is made. Intervals are of 1,000
-bootstrap resamples of images, of busi by groups of near-duplicates; a variant's difference from its reference comes
-with a paired bootstrap on the same images. TF_SET_ONEDNN_FPMATH_MODE=BF16 trains faster on a processor with AMX.
+A task is bccd, busi_lesion, busi, or one of these with a variant, as busi_lesion:volume, and with another seed than 0,
+as busi_lesion:volume@1; ``ablation`` stands for the variants of busi_lesion. Each is trained as ``tumorkeras train
+examples/TASK.yaml --model detector`` does, in a folder of its own: started again after a stop it goes on, and a
+finished one is only read. What stops the training is cut out of the data's training part; the data's own validation
+part is read once, when the table is made. Intervals are of 1,000 bootstrap resamples of images, of busi by groups of
+near-duplicates; a variant's difference from its reference comes with a paired bootstrap on the same images.
+TF_SET_ONEDNN_FPMATH_MODE=BF16 trains faster on a processor with AMX.
 """
 
 from __future__ import annotations
@@ -57,14 +58,40 @@ NAMES = {
 }
 
 
+def parts_of(task: str) -> tuple[str, str, int]:
+    """Name, variant (empty for none) and seed of a task."""
+    rest, _, seed = task.partition("@")
+    name, _, variant = rest.partition(":")
+    return name, variant, int(seed or 0)
+
+
+def task_of(name: str, variant: str, seed: int) -> str:
+    """The task of such a name, variant and seed."""
+    return name + (variant and f":{variant}") + (f"@{seed}" if seed else "")
+
+
+def reference_of(task: str) -> str | None:
+    """What a variant is compared with: the same but for one change."""
+    name, variant, seed = parts_of(task)
+    reference = VARIANTS[variant][1] if variant else None
+    return reference and task_of(name, reference, seed)
+
+
+def file_name(task: str) -> str:
+    """What the files of a task are called."""
+    return task.replace(":", "_").replace("@", "_seed_")
+
+
 def spec_of(task: str) -> DataSpec:
-    """The spec of a task, changed as its variant says."""
-    name, _, variant = task.partition(":")
+    """The spec of a task, changed as its variant and seed say."""
+    name, variant, seed = parts_of(task)
     values = DataSpec.from_yaml(EXAMPLES / f"{name}.yaml").to_dict()
     if variant:
         for changes in (SMALLER, VARIANTS[variant][0]):
             values = merged(values, changes)
         values["name"] = f"{name}_{variant}"
+    if seed:
+        values = merged(values, {"training": {"seed": seed}})
     return DataSpec.from_dict(values, folder=EXAMPLES)
 
 
@@ -89,20 +116,21 @@ def trained(task: str, output: Path) -> tuple[DetectionSamples, dict[str, Any], 
     """The samples that are read, the card of the model, and what it finds in them."""
     spec = spec_of(task)
     samples = load_detection(spec)
-    if task.endswith(":deepest"):
+    variant = parts_of(task)[1]
+    if variant == "deepest":
         spec = on_one_level(spec, samples.part("train"))
     initial = None
-    if task.endswith(":encoder"):
+    if variant == "encoder":
         keras.utils.set_random_seed(spec.training.seed)
         initial = autoencoder_of(spec)
-    model = train(spec, "detector", output / task.replace(":", "_"), initial=initial, samples=samples)
+    model = train(spec, "detector", output / file_name(task), initial=initial, samples=samples)
     read = samples.part("test")
     return read, model.card, detect(model.model, read)
 
 
 def row(task: str, output: Path) -> dict[str, Any]:
     """The figures of a task, kept in a file: the part that is read is read once."""
-    kept = output / f"{task.replace(':', '_')}.json"
+    kept = output / f"{file_name(task)}.json"
     spec = spec_of(task).to_dict()
     if kept.is_file():
         result = json.loads(kept.read_text(encoding="utf-8"))
@@ -130,20 +158,19 @@ def row(task: str, output: Path) -> dict[str, Any]:
 
 def difference(task: str, output: Path) -> str:
     """AP50 of a variant less that of its reference, with the interval and p-value of a paired bootstrap."""
-    name, _, variant = task.partition(":")
-    reference = VARIANTS[variant][1] if variant else None
+    reference = reference_of(task)
     if reference is None:
         return "-"
     read = load_detection(spec_of(task)).part("test")
-    found = [dict(np.load(output / f"{name}_{each}.npz")) for each in (variant, reference)]
+    found = [dict(np.load(output / f"{file_name(each)}.npz")) for each in (task, reference)]
     test = compare_detections(truth_of(read), *found, list(read.classes), groups=read.groups)
     return f"{test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}], p = {test.p_value:.3f}"
 
 
 def line_of(result: dict[str, Any], output: Path) -> str:
     """A row of the table."""
-    name, _, variant = result["task"].partition(":")
-    titles = [f"{name}, {NAMES[variant]}" if variant else name]
+    name, variant, seed = parts_of(result["task"])
+    titles = [", ".join([name, *[NAMES[variant]] * bool(variant), *[f"seed {seed}"] * bool(seed)])]
     cells = []
     for metric in FIGURES:
         value, low, high, _ = result["figures"][f"{metric}/{result['overall']}"]
@@ -182,9 +209,8 @@ def expanded(task: str) -> list[str]:
     """``ablation`` as its variants, and a variant after what it is compared with."""
     if task == "ablation":
         return [f"busi_lesion:{variant}" for variant in VARIANTS]
-    name, _, variant = task.partition(":")
-    reference = VARIANTS[variant][1] if variant else None
-    return [task] if reference is None else [f"{name}:{reference}", task]
+    reference = reference_of(task)
+    return [task] if reference is None else [reference, task]
 
 
 if __name__ == "__main__":
