@@ -9,10 +9,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from made_detectors import small_backbone
 
-from tumorkeras import DataSpec, build_detector, evaluate, load, train
+from tumorkeras import DataSpec, build_detector, evaluate, load, propose_regions, train
 from tumorkeras.data.detection import detection_batches, load_detection
-from tumorkeras.data.proposals import proposals_of
 from tumorkeras.errors import DataError, ModelError
 from tumorkeras.metrics import average_precision
 from tumorkeras.training.detect import DetectionAveragePrecision, compiled_detector, detect, truth_of
@@ -54,7 +54,8 @@ def network(spec, samples, seed=1):
 def test_proposals_from_outside_are_learnt_and_detected_with(samples):
     """Fast R-CNN: the same call trains it, and what it finds lies in the images."""
     keras.utils.set_random_seed(1)
-    model = build_detector((64, 64, 1), 2, proposals="external", fusion_width=8, dense=(8, 8), max_detections=10)
+    options = {"fusion_width": 8, "dense": (8, 8), "max_detections": 10}
+    model = build_detector((64, 64, 1), 2, backbone=small_backbone(1), proposals="external", **options)
     training, validation = samples.part("train"), samples.part("val")
     history = fit_detector(model, training, validation, samples.spec.training, progress_bar=False)
     assert list(history) == ["epoch", "loss", "region_box_loss", "region_class_loss", "val_AP50", "val_AP"]
@@ -62,7 +63,7 @@ def test_proposals_from_outside_are_learnt_and_detected_with(samples):
     found = detect(model, validation)
     assert found["boxes"].shape == (len(validation), 10, 4)
     image = validation.image_of(0)[None].astype("float32")
-    alone = model({"images": image, "proposals": proposals_of(image)})
+    alone = model({"images": image, "proposals": propose_regions(image[0])[None]})
     np.testing.assert_allclose(found["boxes"][0], validation.in_file(0, alone["boxes"][0].numpy()), atol=1e-2)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tumorkeras.boxes import Boxes, clip, iou
 from tumorkeras.data.detection import DetectionSamples
 from tumorkeras.data.proposals import propose_regions
+from tumorkeras.data.proposals.samples import on_canvas
 from tumorkeras.progress import progress_bar
 
 OBJECT, GROUND = 0.5, 0.3  # IoU with the truth from which a region is an object, and below which it is background
@@ -54,11 +55,7 @@ def cut_out(image: NDArray, boxes: Boxes, size: int, context: float) -> NDArray:
 
 def regions_of(samples: DetectionSamples, sample: int, most: int) -> Boxes:
     """Proposed regions of a sample, in pixels of the canvas; none reaches over the image into what is beside it."""
-    placed = samples.placement(sample)
-    image = samples.images[samples.rows[sample]]
-    inner = image[placed.top : placed.top + placed.height, placed.left : placed.left + placed.width]
-    offset = np.array([placed.left, placed.top] * 2, "float32")
-    return propose_regions(inner, most) + offset
+    return on_canvas(samples, sample, propose_regions(samples.image_of(sample), most))
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tumorkeras.boxes import pad
+from tumorkeras.boxes import Boxes, pad
 from tumorkeras.data.detection import DetectionSamples
-from tumorkeras.data.proposals import proposals_of
+from tumorkeras.data.proposals.samples import padded, proposals_of
 from tumorkeras.metrics import average_precision
 from tumorkeras.models.detector.model import split_batch
 from tumorkeras.progress import progress_bar as bar_of
@@ -33,13 +33,13 @@ def detect(
     batch_size: int = 8,
     *,
     call: Any = None,
+    proposals: Sequence[Boxes] | None = None,
     progress_bar: bool = False,
 ) -> Padded:
     """What a detector finds in samples: its outputs, stacked, with boxes in pixels of the files.
 
     The model sees each image as it was scaled to the canvas of the samples, without the border beside it, as it does
-    where files are scored; images of one size share a batch. To a model whose proposals come from outside they are
-    given by :func:`tumorkeras.propose_regions`.
+    where files are scored; images of one size share a batch.
 
     Parameters
     ----------
@@ -48,6 +48,9 @@ def detect(
     batch_size : int
     call : callable, optional
         What :func:`compiled_detector` made of the model.
+    proposals : sequence of ndarray, optional
+        Of a model whose proposals come from outside: those of each sample, xyxy in pixels of ``samples.image_of``; by
+        default from :func:`tumorkeras.propose_regions`.
     progress_bar : bool
 
     Returns
@@ -57,18 +60,25 @@ def detect(
         ``num_detections`` (n,) int32.
     """
     call = compiled_detector(model) if call is None else call
-    external = any(each.name == "proposals" for each in model.inputs)
+    if proposals is None and takes_proposals(model):
+        proposals = proposals_of(samples, progress_bar=progress_bar)
     found: dict[int, Padded] = {}
     with bar_of(len(samples), "detecting", "image", shown=progress_bar) as bar:
         for rows in _of_one_size(samples, batch_size):
             images = np.stack([samples.image_of(row) for row in rows]).astype("float32")
-            answer = call({"images": images, "proposals": proposals_of(images)} if external else images)
+            given = None if proposals is None else padded([proposals[row] for row in rows])
+            answer = call(images if given is None else {"images": images, "proposals": given})
             arrays = {key: value.numpy() for key, value in answer.items()}
             found |= {row: {key: value[k] for key, value in arrays.items()} for k, row in enumerate(rows)}
             bar.update(len(rows))
     for row, own in found.items():
         own["boxes"] = samples.in_file(row, own["boxes"])
     return {key: np.stack([found[row][key] for row in range(len(samples))]) for key in found[0]}
+
+
+def takes_proposals(model: keras.Model) -> bool:
+    """Tell whether the proposals of a detector come from outside."""
+    return any(each.name == "proposals" for each in model.inputs)
 
 
 def _of_one_size(samples: DetectionSamples, batch_size: int) -> Iterator[list[int]]:

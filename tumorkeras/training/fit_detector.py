@@ -15,11 +15,11 @@ import tensorflow as tf
 
 from tumorkeras.anchors import Anchors, propose_anchors, recall
 from tumorkeras.data.detection import DetectionSamples, detection_stream
-from tumorkeras.data.proposals import with_proposals
+from tumorkeras.data.proposals.samples import proposals_of, set_apart, with_proposals
 from tumorkeras.errors import DataError
 from tumorkeras.models.detector import Detector
 from tumorkeras.spec import DataSpec, Training
-from tumorkeras.training.detect import compiled_detector, detect, precision_logs, truth_of
+from tumorkeras.training.detect import compiled_detector, detect, precision_logs, takes_proposals, truth_of
 from tumorkeras.training.fit import fingerprint_of
 from tumorkeras.training.loop import run_epochs, warmed_up_cosine
 from tumorkeras.training.state import STATE_FOLDER, TrainingState
@@ -74,10 +74,12 @@ def fit_detector(
     settled = [settings.model_dump(mode="json"), epochs, origin, of_model]
     state = TrainingState(model, folder and folder / STATE_FOLDER, fingerprint_of(training, validation, settled))
     augment = [name for name in settings.augment if name != "shift"]
+    external = takes_proposals(model)
+    streamed = with_proposals(training, proposals_of(training, progress_bar=progress_bar)) if external else training
 
     def stream_of(epoch: int) -> tf.data.Dataset:
-        stream = detection_stream(training, settings.batch_size, augment=augment, seed=settings.seed, epoch=epoch)
-        return stream if model.anchors is not None else with_proposals(stream)
+        stream = detection_stream(streamed, settings.batch_size, augment=augment, seed=settings.seed, epoch=epoch)
+        return stream.map(set_apart) if external else stream
 
     run = run_epochs(
         model,
@@ -110,11 +112,12 @@ class _Measure:
         self.model, self.batch_size = model, batch_size
         self.samples = validation if validation is not None and validation.most_objects else None
         self.call = compiled_detector(model)
+        self.proposals = proposals_of(self.samples) if self.samples is not None and takes_proposals(model) else None
 
     def __call__(self) -> dict[str, float]:
         if self.samples is None:
             return {}
-        found = detect(self.model, self.samples, self.batch_size, call=self.call)
+        found = detect(self.model, self.samples, self.batch_size, call=self.call, proposals=self.proposals)
         return precision_logs(truth_of(self.samples), found, self.samples.classes)
 
 

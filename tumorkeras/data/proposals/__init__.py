@@ -1,7 +1,6 @@
 """Where objects may lie in an image, whatever their class: blobs, stable regions and contours, the best first."""
 
-from tumorkeras.data.proposals.batches import proposals_of, with_proposals
 from tumorkeras.data.proposals.proposing import METHODS, propose_regions
 from tumorkeras.data.proposals.ranking import edge_steadiness, suppress
 
-__all__ = ["METHODS", "edge_steadiness", "proposals_of", "propose_regions", "suppress", "with_proposals"]
+__all__ = ["METHODS", "edge_steadiness", "propose_regions", "suppress"]
