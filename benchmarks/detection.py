@@ -1,6 +1,7 @@
 """How well the detector finds blood cells and breast lesions, and what its parts are worth, from random weights.
 
-    TUMORKERAS_DATA=... python benchmarks/detection.py TASK ... [--output benchmarks/results/detection] [--write FILE]
+    TUMORKERAS_DATA=... python benchmarks/detection.py TASK ... [--output benchmarks/results/detection]
+        [--write FILE] [--mark detection]
 
 A task is bccd, busi_lesion, busi, or one of these with a variant, as busi_lesion:volume, and with another seed than 0,
 as busi_lesion:volume@1; ``ablation`` stands for the variants of busi_lesion. Each is trained as ``tumorkeras train
@@ -8,7 +9,8 @@ examples/TASK.yaml --model detector`` does, in a folder of its own: started agai
 finished one is only read. What stops the training is cut out of the data's training part; the data's own validation
 part is read once, when the table is made. Intervals are of 1,000 bootstrap resamples of images, of busi by groups of
 near-duplicates; a variant's difference from its reference comes with a paired bootstrap on the same images.
-TF_SET_ONEDNN_FPMATH_MODE=BF16 trains faster on a processor with AMX.
+``--write`` puts the table between ``<!-- MARK -->`` and ``<!-- /MARK -->`` of a file. TF_SET_ONEDNN_FPMATH_MODE=BF16
+trains faster on a processor with AMX.
 """
 
 from __future__ import annotations
@@ -33,7 +35,6 @@ from tumorkeras.training.detect import detect, truth_of
 from tumorkeras.training.networks import autoencoder_of
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-MARKS = ("<!-- detection -->", "<!-- /detection -->")
 FIGURES = ("AP50", "AP50:95", "FROC mean", "sensitivity", "false positives per image")
 
 # Half the canvas's area and fewer epochs, alike for all: every claim is about a difference.
@@ -186,6 +187,7 @@ def main() -> None:
     parser.add_argument("tasks", nargs="+")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/detection"))
     parser.add_argument("--write", type=Path)
+    parser.add_argument("--mark", default="detection")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     options.output.mkdir(parents=True, exist_ok=True)
@@ -200,8 +202,9 @@ def main() -> None:
     if options.write is None:
         print("\n".join(lines))
         return
-    before, _, rest = options.write.read_text(encoding="utf-8").partition(MARKS[0])
-    text = "\n".join([before + MARKS[0], *lines, MARKS[1] + rest.partition(MARKS[1])[2]])
+    first, last = f"<!-- {options.mark} -->", f"<!-- /{options.mark} -->"
+    before, _, rest = options.write.read_text(encoding="utf-8").partition(first)
+    text = "\n".join([before + first, *lines, last + rest.partition(last)[2]])
     options.write.write_text(text, encoding="utf-8")
 
 

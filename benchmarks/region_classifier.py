@@ -5,11 +5,10 @@
 
 A fifth of the training part of ``busi``, in whole groups of near copies, stops the training; the given validation part
 is read once, at the end, and its intervals resample groups. R-CNN crops its regions from images on a canvas of 512
-pixels; Fast R-CNN reads whole images on one of 256, as the detector does, in twice as many epochs. Each method's
-detections are kept in OUTPUT/METHOD.npz: a run that was stopped goes on with the methods that are missing, and the
-tables can be made again without training.
-``--limit`` takes the first training images only, and a part of them in the place of the validation part, to see that
-all runs without reading that.
+pixels; Fast R-CNN reads whole images on one of 256, as the detector does. Each method's detections are kept in
+OUTPUT/METHOD.npz: a run that was stopped goes on with the methods that are missing, and the tables can be made again
+without training. ``--limit`` takes the first training images only, and a part of them in the place of the validation
+part, to see that all runs without reading that.
 """
 
 from __future__ import annotations
@@ -128,8 +127,9 @@ def fast_r_cnn(
     model = build_detector(
         samples.spec.input.shape, len(samples.classes), proposals="external", preprocessing=steps, score_threshold=0.01
     )
-    epochs = 2 * options.epochs
-    settings = Training(epochs=epochs, patience=epochs, batch_size=8, learning_rate=2e-3, augment=AUGMENT)
+    settings = Training(
+        epochs=options.epochs, patience=options.epochs, batch_size=8, learning_rate=2e-3, augment=AUGMENT
+    )
     return partial(detect, model), fit_detector(model, training, held_out, settings, folder=options.output / method)
 
 
