@@ -143,3 +143,36 @@ def test_pooled_folds_of_one_class_tell_nothing(checkout):
     table = pd.DataFrame({"class": label, "experiment": experiment, "Well/XY": "a", "cell_id": range(180)})
     table["speed"] = rng.normal(size=180) + (label == "wt")
     assert audit.pooled_folds_of_one_class(table) < roc_auc_score(label == "wt", table["speed"]) - 0.05
+
+
+def test_a_detection_task_has_a_variant_a_seed_and_a_reference(checkout):
+    benchmark = script(checkout, "detection")
+    task = "busi_lesion:volume@3"
+    assert benchmark.parts_of(task) == ("busi_lesion", "volume", 3)
+    assert benchmark.task_of("busi_lesion", "volume", 3) == task
+    assert benchmark.reference_of(task) == "busi_lesion:reference@3"
+    assert benchmark.expanded("busi_lesion:pretrained") == ["busi_lesion:encoder", "busi_lesion:pretrained"]
+    assert benchmark.expanded("bccd") == ["bccd"]
+    assert benchmark.expanded("ablation") == [f"busi_lesion:{variant}" for variant in benchmark.VARIANTS]
+    assert set(benchmark.NAMES) == set(benchmark.VARIANTS)
+
+
+def test_variants_of_detection_differ_from_their_reference_in_one_thing(checkout, data_folder):
+    benchmark = script(checkout, "detection")
+    specs = {variant: benchmark.spec_of(f"busi_lesion:{variant}").to_dict() for variant in benchmark.VARIANTS}
+    for variant, (changes, reference) in benchmark.VARIANTS.items():
+        if reference is not None:
+            different = {key for key in specs[variant] if specs[variant][key] != specs[reference][key]} - {"name"}
+            assert different <= set(changes)
+    assert benchmark.spec_of("busi_lesion:volume@3").training.seed == 3
+
+
+def test_detections_of_any_class_keep_the_best_of_two_on_one_place(checkout):
+    benchmark = script(checkout, "region_classifier")
+    boxes = np.array([[[0, 0, 10, 10], [0, 0, 10, 9], [20, 20, 30, 30]]], "float32")
+    found = benchmark.one_class(
+        {"boxes": boxes, "scores": np.array([[0.9, 0.8, 0.3]]), "classes": np.array([[1, 0, 0]])}
+    )
+    assert found["classes"].tolist() == [[0, -1, 0]]
+    assert found["scores"].tolist() == [[0.9, 0, 0.3]]
+    assert not found["boxes"][0, 1].any()
