@@ -34,7 +34,7 @@ TIERS = [
         "anchors",
         "boxes",
     },
-    {"data", "layers", "metrics"},
+    {"cohort", "data", "layers", "metrics"},
     {"models"},
     {"training", "features"},
     {"comparison", "serving", "auditing"},
@@ -48,7 +48,7 @@ STRANGERS = [
     {"layers", "metrics"},
 ]  # of one tier, and yet never together
 ROOMS_OF_PLOTS = TIERS[0] | {"metrics", "plots"}
-WITHOUT_TENSORFLOW = TIERS[0] | {"metrics", "plots"}
+WITHOUT_TENSORFLOW = TIERS[0] | {"cohort", "metrics", "plots"}
 TENSORFLOW = {"tensorflow", "keras", "keras_cv", "tf_keras"}
 
 

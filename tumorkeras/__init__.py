@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tumorkeras import plots as plots
     from tumorkeras.auditing import audit as audit
+    from tumorkeras.cohort import cohort_table as cohort_table
     from tumorkeras.comparison import compare as compare
     from tumorkeras.data.annotations import read_annotations as read_annotations
     from tumorkeras.data.annotations import write_annotations as write_annotations
@@ -54,6 +55,7 @@ _HOMES = {
     "build_autoencoder": "models.autoencoder",
     "build_classifier": "models.classifier",
     "build_detector": "models.detector",
+    "cohort_table": "cohort",
     "compare": "comparison",
     "encoder_of": "models.autoencoder",
     "evaluate": "training.from_spec",
