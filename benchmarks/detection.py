@@ -171,7 +171,7 @@ def difference(task: str, output: Path) -> str:
 def line_of(result: dict[str, Any], output: Path) -> str:
     """A row of the table."""
     name, variant, seed = parts_of(result["task"])
-    titles = [", ".join([name, *[NAMES[variant]] * bool(variant), *[f"seed {seed}"] * bool(seed)])]
+    titles = [", ".join(filter(None, [name, NAMES.get(variant), seed and f"seed {seed}"]))]
     cells = []
     for metric in FIGURES:
         value, low, high, _ = result["figures"][f"{metric}/{result['overall']}"]

@@ -157,6 +157,22 @@ def test_a_detection_task_has_a_variant_a_seed_and_a_reference(checkout):
     assert set(benchmark.NAMES) == set(benchmark.VARIANTS)
 
 
+@pytest.mark.parametrize(
+    ("task", "title"),
+    [
+        ("bccd", "bccd"),
+        ("busi_lesion:encoder", "busi_lesion, encoder of the autoencoder, random"),
+        ("busi@2", "busi, seed 2"),
+    ],
+)
+def test_a_line_of_the_detection_table(checkout, tmp_path, task, title):
+    benchmark = script(checkout, "detection")
+    figures = {f"{metric}/all": [0.5, 0.4, 0.6, 9] for metric in benchmark.FIGURES}
+    result = {"task": task, "figures": figures, "overall": "all", "canvas": [64, 32, 1], "minutes": 2.4, "images": 9}
+    cells = [cell.strip() for cell in benchmark.line_of(result, tmp_path).strip("|").split("|")]
+    assert cells == [title, *["0.500 [0.400, 0.600]"] * 5, "64 x 32", "2", "9", "-"]
+
+
 def test_variants_of_detection_differ_from_their_reference_in_one_thing(checkout, data_folder):
     benchmark = script(checkout, "detection")
     specs = {variant: benchmark.spec_of(f"busi_lesion:{variant}").to_dict() for variant in benchmark.VARIANTS}
