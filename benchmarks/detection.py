@@ -168,8 +168,8 @@ def difference(task: str, output: Path) -> str:
     return f"{test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}], p = {test.p_value:.3f}"
 
 
-def line_of(result: dict[str, Any], output: Path) -> str:
-    """A row of the table."""
+def line_of(result: dict[str, Any], compared: list[str]) -> str:
+    """A row of the table, and what it is compared with, where some row is compared."""
     name, variant, seed = parts_of(result["task"])
     titles = [", ".join(filter(None, [name, NAMES.get(variant), seed and f"seed {seed}"]))]
     cells = []
@@ -177,8 +177,8 @@ def line_of(result: dict[str, Any], output: Path) -> str:
         value, low, high, _ = result["figures"][f"{metric}/{result['overall']}"]
         cells.append(f"{value:.3f} [{low:.3f}, {high:.3f}]")
     size = " x ".join(map(str, result["canvas"][:2]))
-    facts = [size, f"{result['minutes']:.0f}", str(result["images"]), difference(result["task"], output)]
-    return f"| {' | '.join([*titles, *cells, *facts])} |"
+    facts = [size, f"{result['minutes']:.0f}", str(result["images"])]
+    return f"| {' | '.join([*titles, *cells, *facts, *compared])} |"
 
 
 def main() -> None:
@@ -193,11 +193,12 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     tasks = list(dict.fromkeys(each for task in options.tasks for each in expanded(task)))
     results = [row(task, options.output) for task in tasks]
-    head = ["task", *FIGURES, "canvas", "minutes", "images", "AP50 less that of the reference"]
+    is_compared = any(map(reference_of, tasks))
+    head = ["task", *FIGURES, "canvas", "minutes", "images", *["AP50 less that of the reference"] * is_compared]
     lines = [
         f"| {' | '.join(head)} |",
         f"|{' --- |' * len(head)}",
-        *(line_of(each, options.output) for each in results),
+        *(line_of(each, [difference(each["task"], options.output)] * is_compared) for each in results),
     ]
     if options.write is None:
         print("\n".join(lines))

@@ -165,11 +165,11 @@ def test_a_detection_task_has_a_variant_a_seed_and_a_reference(checkout):
         ("busi@2", "busi, seed 2"),
     ],
 )
-def test_a_line_of_the_detection_table(checkout, tmp_path, task, title):
+def test_a_line_of_the_detection_table(checkout, task, title):
     benchmark = script(checkout, "detection")
     figures = {f"{metric}/all": [0.5, 0.4, 0.6, 9] for metric in benchmark.FIGURES}
     result = {"task": task, "figures": figures, "overall": "all", "canvas": [64, 32, 1], "minutes": 2.4, "images": 9}
-    cells = [cell.strip() for cell in benchmark.line_of(result, tmp_path).strip("|").split("|")]
+    cells = [cell.strip() for cell in benchmark.line_of(result, ["-"]).strip("|").split("|")]
     assert cells == [title, *["0.500 [0.400, 0.600]"] * 5, "64 x 32", "2", "9", "-"]
 
 
