@@ -16,6 +16,7 @@ from matplotlib.text import Text
 
 from tumorkeras import plots
 from tumorkeras.errors import DataError
+from tumorkeras.features import RelevanceTreeSelector
 
 rng = np.random.default_rng(0)
 IMAGES = rng.random((4, 8, 9, 1))
@@ -30,6 +31,8 @@ TRUTH = {
 }
 FOUND = {"boxes": TRUTH["boxes"] + 2, "scores": np.array([[0.9, 0.4], [0.6, 0.3]]), "classes": [[0, 1], [1, 0]]}
 ONE_OF_EACH = [{key: value[0] for key, value in arrays.items()} for arrays in (TRUTH, FOUND)]
+CLASSES = np.repeat([0, 1], 50)
+SELECTOR = RelevanceTreeSelector().fit(CLASSES[:, None] + rng.normal(0, 0.5, (100, 4)), CLASSES)
 PLOTS = {
     "tracks": lambda ax: plots.tracks(rng.normal(size=(5, 9, 2)), ax=ax),
     "volume_montage": lambda ax: plots.volume_montage(IMAGES, ax=ax),
@@ -41,6 +44,7 @@ PLOTS = {
     "embedding": lambda ax: plots.embedding(rng.normal(size=(6, 3)), [0, 1] * 3, ax=ax),
     "comparison": lambda ax: plots.comparison(METHODS, ax=ax),
     "precision_recall": lambda ax: plots.precision_recall(TRUTH, FOUND, ["a", "b"], ax=ax),
+    "feature_tree": lambda ax: plots.feature_tree(SELECTOR, ax=ax),
     "froc": lambda ax: plots.froc(TRUTH, FOUND, ["a", "b"], ax=ax),
     "detections": lambda ax: plots.detections(rng.random((48, 64)), *ONE_OF_EACH, ["a", "b"], ax=ax, threshold=0.1),
     "worst_detections": lambda ax: plots.worst_detections(rng.random((2, 48, 64)), TRUTH, FOUND, ["a", "b"], ax=ax),

@@ -54,13 +54,13 @@ def folder(images, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def network(images):
-    """A detector after a step of training, whose threshold lets nothing through in one of the images."""
+    """A detector after four steps of training, whose threshold lets nothing through in one of the images."""
     keras.utils.set_random_seed(0)
     model = small_detector(rpn_proposals=60)
     model.compile("adam")
-    model.fit(some_images(), some_objects(), verbose=0)
+    model.fit(some_images(), some_objects(), epochs=4, verbose=0)
     best = sorted(float(model(image[None, ..., None], training=False)["scores"][0, 0]) for image in images.values())
-    assert best[1] - best[0] > 1e-4  # far from what float32 loses
+    assert best[1] - best[0] > 1e-3  # far from what float32 loses
     model.get_layer("detections").score_threshold = (best[0] + best[1]) / 2
     return model
 

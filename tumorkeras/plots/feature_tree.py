@@ -70,6 +70,7 @@ def feature_tree(selector: Any, ax: Axes | None = None) -> Axes:
     ax.set_aspect("equal")
     ax.margins(0.12)
     finish(ax, f"{len(relevant)} of {len(selector.group_)} features are relevant, {selector.support_.sum()} are kept")
+    ax.set(xticks=[], yticks=[])
     ax.set_axis_off()
     return ax
 
