@@ -123,21 +123,23 @@ class RoIAlign(keras.layers.Layer):
     def _gradients(
         self, levels: Sequence[tf.Tensor], boxes: tf.Tensor, images: tf.Tensor, given: tf.Tensor
     ) -> list[tf.Tensor]:
-        """Gradients of the levels, image by image, from those of the regions."""
+        """Gradients of the levels from those of the regions."""
         level_of = None if self.stacked or len(levels) == 1 else level_of_boxes(boxes, self.strides)
         found = []
         for k, level in enumerate(levels):
-            own = given[:, k] if self.stacked else given
-
-            def of_image(image: tf.Tensor, k: int = k, level: tf.Tensor = level, own: tf.Tensor = own) -> tf.Tensor:
-                is_read = images == image if level_of is None else (images == image) & (level_of == k)
-                rows = tf.where(is_read)[:, 0]
-                return self._spread(k, tf.shape(level), tf.gather(boxes, rows), tf.gather(own, rows))
-
-            every = tf.range(tf.shape(level)[0])
-            signature = tf.TensorSpec(level.shape[1:], tf.float32)
-            found.append(tf.map_fn(of_image, every, fn_output_signature=signature))
+            own = images if level_of is None else tf.where(level_of == k, images, -1)  # no image has what is not read
+            found.append(self._gradient(k, level, boxes, own, given[:, k] if self.stacked else given))
         return found
+
+    def _gradient(self, k: int, level: tf.Tensor, boxes: tf.Tensor, images: tf.Tensor, given: tf.Tensor) -> tf.Tensor:
+        """Gradient of a level, image by image, from those of the regions that each image has on it."""
+
+        def of_image(image: tf.Tensor) -> tf.Tensor:
+            rows = tf.where(images == image)[:, 0]
+            return self._spread(k, tf.shape(level), tf.gather(boxes, rows), tf.gather(given, rows))
+
+        signature = tf.TensorSpec(level.shape[1:], tf.float32)
+        return tf.map_fn(of_image, tf.range(tf.shape(level)[0]), fn_output_signature=signature)
 
     def _spread(self, k: int, shape: tf.Tensor, boxes: tf.Tensor, given: tf.Tensor) -> tf.Tensor:
         """Gradient (height, width, channels) of a level of one image: two products of matrices."""
