@@ -224,11 +224,12 @@ def main() -> None:
         parser.error("TUMORKERAS_DATA: not set; it names the folder that holds busi/")
     cv2.setNumThreads(1)
     options.output.mkdir(parents=True, exist_ok=True)
-    found = {}
-    for method in options.methods:
-        samples = samples_for(options, WHOLE if method == "fast_r_cnn" else options.canvas)
-        found[method] = detections_of(method, samples, options)
-    text = report(samples, found, "training images held out" if options.limit else "validation part")
+    canvases = {method: WHOLE if method == "fast_r_cnn" else options.canvas for method in options.methods}
+    samples = {canvas: samples_for(options, canvas) for canvas in set(canvases.values())}
+    found = {method: detections_of(method, samples[canvas], options) for method, canvas in canvases.items()}
+    text = report(
+        next(iter(samples.values())), found, "training images held out" if options.limit else "validation part"
+    )
     text += f"\n\n{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}\n"
     write_whole(options.output / "table.md", text)
     print(text)

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tumorkeras.errors import DataError
-from tumorkeras.plots.style import COLORS, GREY, INK, axes_for, finish
+from tumorkeras.plots.style import COLORS, GREY, INK, axes_for, finish, legend_beside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,7 +66,7 @@ def feature_tree(selector: Any, ax: Axes | None = None) -> Axes:
             lines = np.concatenate([ends, np.full((len(ends), 1, 2), np.nan)], axis=1).reshape(-1, 2)
             ax.plot(*lines.T, label=label, zorder=1, **style)  # type: ignore[arg-type]
     _draw_features(ax, selector, relevant, places)
-    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, fontsize=8.5, labelcolor=INK, markerscale=0.6)
+    legend_beside(ax, markerscale=0.6)
     ax.set_aspect("equal")
     ax.margins(0.12)
     finish(ax, f"{len(relevant)} of {len(selector.group_)} features are relevant, {selector.support_.sum()} are kept")

@@ -84,8 +84,8 @@ def finish(ax: Axes, title: str, xlabel: str = "", ylabel: str = "", *, grid: st
     return ax
 
 
-def legend_beside(ax: Axes, title: str | None = None) -> None:
-    """Put the legend right of the axes, where it hides no data.
+def legend_beside(ax: Axes, title: str | None = None, markerscale: float = 1.0) -> None:
+    """Put the legend right of the axes, where it hides no data; its markers are so many times as large as those drawn.
 
     Examples
     --------
@@ -105,6 +105,7 @@ def legend_beside(ax: Axes, title: str | None = None) -> None:
         title_fontsize=8.5,
         alignment="left",
         labelcolor=INK,
+        markerscale=markerscale,
     )
     for handle in legend.legend_handles:
         if handle is not None:
