@@ -3,10 +3,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
+import pytest
 
 from tumorkeras.data.samples import load_samples
 from tumorkeras.data.tracks import normalise_scale
-from tumorkeras.features.table import trivial_feature
+from tumorkeras.features.motility import motility_features
+from tumorkeras.features.regions import region_features
+from tumorkeras.features.table import sample_features, trivial_feature
 from tumorkeras.spec import DataSpec
 
 VALUES = {
@@ -36,3 +40,21 @@ def test_a_cell_that_rests_has_a_mean_step_of_zero():
     samples = load_samples(DataSpec.from_dict(VALUES))
     _, table = trivial_feature(replace(samples, values=np.zeros_like(samples.values)))
     assert (table["step_mean"] == 0).all()
+
+
+def test_tracks_have_features_of_motion():
+    samples = load_samples(DataSpec.from_dict(VALUES))
+    pd.testing.assert_frame_equal(sample_features(samples), motility_features(samples.values))
+
+
+@pytest.fixture
+def volumes(tmp_path):
+    values = np.random.default_rng(0).integers(0, 3, (4, 6, 8, 7)).astype("uint8")
+    np.savez(tmp_path / "volumes.npz", train_images=values, train_labels=[[0], [1], [0], [1]])
+    source = {"kind": "npz", "path": "volumes.npz"}
+    shape = {"shape": [6, 8, 7, 1], "spacing": [2, 1, 1]}
+    return load_samples(DataSpec.from_dict({"name": "volumes", "source": source, "input": shape}, folder=tmp_path))
+
+
+def test_volumes_have_features_of_regions_in_their_spacing(volumes):
+    pd.testing.assert_frame_equal(sample_features(volumes), region_features(volumes.values, [2, 1, 1]))

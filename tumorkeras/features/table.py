@@ -8,17 +8,17 @@ import pandas as pd
 from tumorkeras.data.motion import check_tracks, steps_of
 from tumorkeras.data.samples import Samples
 from tumorkeras.features.motility import motility_features
-from tumorkeras.features.volumes import volume_features
+from tumorkeras.features.regions import region_features
 
 
 def sample_features(samples: Samples) -> pd.DataFrame:
-    """Hand-made features of each sample: of motion for tracks, of the foreground for volumes and images.
+    """Hand-made features of each sample: of motion for tracks, of a region for volumes and images.
 
     Returns
     -------
     pandas.DataFrame
         One row per sample, in order; the columns of :func:`~tumorkeras.features.motility.motility_features` or
-        :func:`~tumorkeras.features.volumes.volume_features`, lengths in the spec's ``input.units``.
+        :func:`~tumorkeras.features.regions.region_features`, lengths in the spec's ``input.units``.
 
     Examples
     --------
@@ -31,7 +31,7 @@ def sample_features(samples: Samples) -> pd.DataFrame:
     """
     if samples.are_tracks:
         return motility_features(samples.values)
-    return volume_features(samples.values, samples.spec.input.spacing)
+    return region_features(samples.values, samples.spec.input.spacing)
 
 
 def trivial_feature(samples: Samples) -> tuple[str, pd.DataFrame]:

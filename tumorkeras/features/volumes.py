@@ -6,18 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import ndimage
 
-from tumorkeras.errors import DataError
-
-Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from tumorkeras.features.foreground import Array, Mask, measured, varies
 
 AXES = {2: ("height", "width"), 3: ("depth", "height", "width")}
 QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
 BINS = 32  # of the histogram whose entropy is taken
-NEGLIGIBLE = 1e-12  # a variance below this share of the mean square is rounding, not variation
 
 
 def volume_features(volumes: ArrayLike, spacing: Sequence[float] | None = None) -> pd.DataFrame:
@@ -76,48 +72,11 @@ def volume_features(volumes: ArrayLike, spacing: Sequence[float] | None = None) 
     >>> volume_features(image)[["size", "extent_width", "surface", "fill", "intensity_mean"]].values.tolist()
     [[8.0, 4.0, 12.0, 1.0, 10.0]]
     """
-    array, steps = _checked(volumes, spacing)
-    names = _names(len(steps))
-    nothing = dict.fromkeys(names, 0.0)
-    rows = [_measure(sample.astype(np.float64), steps) or nothing for sample in array]
-    return pd.DataFrame(rows, columns=names, dtype=np.float64)
+    return measured(volumes, spacing, "volume_features", measure_volume)
 
 
-def _checked(volumes: ArrayLike, spacing: Sequence[float] | None) -> tuple[np.ndarray, Array]:
-    array = np.asarray(volumes)
-    if array.ndim not in (4, 5) or 0 in array.shape[1:]:
-        shapes = "(n, depth, height, width, channels) or (n, height, width, channels)"
-        raise DataError("volume_features", [f"volumes: found shape {array.shape}, expected {shapes}"])
-    if array.dtype.kind not in "buif":
-        raise DataError("volume_features", [f"volumes: found dtype {array.dtype}, expected numbers"])
-    rank = array.ndim - 2
-    steps = np.ones(rank) if spacing is None else np.asarray(spacing, np.float64)
-    faults = []
-    if steps.shape != (rank,) or not (np.isfinite(steps) & (steps > 0)).all():
-        faults.append(f"spacing: found {spacing}, expected {rank} positive numbers, one a spatial axis")
-    broken = np.flatnonzero([not np.isfinite(sample).all() for sample in array])
-    if broken.size:
-        named = ", ".join(map(str, broken[:10])) + (", ..." if broken.size > 10 else "")
-        faults.append(f"volumes: NaN or infinite in {broken.size} of {len(array)} samples (row {named})")
-    if faults:
-        raise DataError("volume_features", faults)
-    return array, steps
-
-
-def _names(rank: int) -> list[str]:
-    """The columns, in order: those of a sample with one voxel of foreground."""
-    return list(_measure(np.ones((1,) * (rank + 1)), np.ones(rank)))
-
-
-def _measure(sample: Array, steps: Array) -> dict[str, float]:
-    """Features of one sample (..., channels); none of one without foreground."""
-    foreground = (sample != 0).any(axis=-1)
-    if not foreground.any():
-        return {}
-    (box,) = ndimage.find_objects(foreground.astype(np.uint8))
-    # One voxel of background around the box: every face and every distance to the background is inside.
-    mask = np.pad(foreground[box], 1)
-    values = np.pad(sample[box].mean(axis=-1), 1)
+def measure_volume(values: Array, mask: Mask, steps: Array) -> dict[str, float]:
+    """The features of one sample, from its grey values, its foreground and its spacing."""
     depth = ndimage.distance_transform_edt(mask, sampling=steps)
     return {
         **_size(mask, steps),
@@ -168,7 +127,7 @@ def _surface(mask: Mask, steps: Array) -> dict[str, float]:
 
 def _intensity(values: Array) -> dict[str, float]:
     mean, std = values.mean(), values.std()
-    standard = (values - mean) / std if _varies(values) else np.zeros_like(values)
+    standard = (values - mean) / std if varies(values) else np.zeros_like(values)
     quantiles = np.quantile(values, list(QUANTILES.values()))
     return {
         "intensity_mean": mean,
@@ -216,12 +175,8 @@ def _texture(values: Array, mask: Mask) -> dict[str, float]:
         both = mask[first] & mask[second]
         a, b = deviations[first][both], deviations[second][both]
         size, product, pairs = size + np.abs(a - b).sum(), product + a @ b, pairs + len(a)
-    correlation = _ratio(_ratio(product, pairs), inside.var()) if _varies(inside) else 0.0
+    correlation = _ratio(_ratio(product, pairs), inside.var()) if varies(inside) else 0.0
     return {"roughness": _ratio(size, pairs), "neighbour_correlation": correlation}
-
-
-def _varies(values: Array) -> bool:
-    return bool(values.var() > NEGLIGIBLE * (values**2).mean())
 
 
 def _ratio(over: float, under: float) -> float:
