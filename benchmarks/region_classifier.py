@@ -1,238 +1,118 @@
-"""What the detector is compared with on breast ultrasound: R-CNN, alone and from an autoencoder, and Fast R-CNN.
+"""The detector beside what came before it, R-CNN and Fast R-CNN, and a prior that looks at no image, on one split.
 
-    TUMORKERAS_DATA=... python benchmarks/region_classifier.py [--output benchmarks/results/region_classifier]
-        [--methods r_cnn autoencoder_r_cnn fast_r_cnn] [--canvas 512] [--epochs 30] [--steps 150] [--limit IMAGES]
+    TUMORKERAS_DATA=... python benchmarks/region_classifier.py [--spec examples/busi.yaml]
+        [--methods prior rcnn rcnn_autoencoder fast_rcnn detector] [--output benchmarks/results/region_classifier]
+        [--epochs N] [--limit IMAGES] [--write FILE] [--mark regions]
 
-A fifth of the training part of ``busi``, in whole groups of near copies, stops the training; the given validation part
-is read once, at the end, and its intervals resample groups. R-CNN crops its regions from images on a canvas of 512
-pixels; Fast R-CNN reads whole images on one of 256, as the detector does. Each method's detections are kept in
-OUTPUT/METHOD.npz: a run that was stopped goes on with the methods that are missing, and the tables can be made again
-without training. ``--limit`` takes the first training images only, and a part of them in the place of the validation
-part, to see that all runs without reading that.
+It is ``compare_detectors`` of a spec, as a Markdown table: each method is trained on the spec's part "train", stopped
+and tuned by "val", and read once on "test". What each finds is kept in OUTPUT/NAME-OF-THE-SPEC: a run that was stopped
+goes on with the methods that are missing, and the table can be made again without training. ``--limit`` takes some
+training images only, a fifth of them in the place of the part that is read, to see that all runs without reading that.
+``--write`` puts the table between ``<!-- MARK -->`` and ``<!-- /MARK -->`` of a file.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
+import logging
 import os
 import platform
-import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import cv2
-import keras
 import numpy as np
 import pandas as pd
 
-from tumorkeras import DataSpec, build_autoencoder, build_detector
-from tumorkeras.boxes import iou
-from tumorkeras.comparison import train_region_classifier
-from tumorkeras.comparison.region_crops import labelled_crops
+from tumorkeras import DataSpec
+from tumorkeras.comparison.detection import compare_detectors
+from tumorkeras.comparison.detection_methods import DETECTION_METHODS
 from tumorkeras.data.detection import DetectionSamples, load_detection
-from tumorkeras.data.splits import split_off
 from tumorkeras.files import write_whole
-from tumorkeras.metrics import compare_detections, detection_metrics
-from tumorkeras.spec import Training
-from tumorkeras.training.detect import detect, truth_of
-from tumorkeras.training.fit_detector import fit_detector
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
 NAMES = {
-    "r_cnn": "R-CNN",
-    "autoencoder_r_cnn": "R-CNN that starts from the autoencoder",
-    "fast_r_cnn": "Fast R-CNN",
+    "prior": "prior: where boxes usually are",
+    "rcnn": "R-CNN",
+    "rcnn_autoencoder": "R-CNN that starts from the autoencoder",
+    "fast_rcnn": "Fast R-CNN",
+    "detector": "detector",
+    "detector_autoencoder": "detector on the encoder of the autoencoder",
 }
-FILTERS = (16, 32, 64)
-WHOLE = 256  # the canvas of Fast R-CNN
-AUGMENT = ["flip", "crop", "intensity"]
-CUTTING = {"size": 48, "context": 0.25, "most": 200, "per_image": 48}
-SHOWN = ("AP50", "AP50:95", "FROC 1/2", "FROC 1", "FROC 2")
-Detections = dict[str, np.ndarray]
-
-
-def samples_of(folder: Path, canvas: int, table: Path) -> DetectionSamples:
-    """The ultrasound images with their boxes and the given parts; normal ones have no box."""
-    images = pd.read_csv(folder / "busi" / "images.csv")
-    images.assign(file=images["image"] + ".jpg").to_csv(table, index=False)
-    spec = {
-        "name": "busi",
-        "source": {
-            "kind": "detection",
-            "path": str(folder / "busi" / "images"),
-            "annotations": str(folder / "busi" / "boxes.csv"),
-            "table": {"path": str(table), "image_column": "file", "split_column": "split"},
-        },
-        "splits": {"group": "dup_group"},
-        "input": {"shape": [canvas, canvas, 1]},
-    }
-    return load_detection(DataSpec.from_dict(spec))
+DEFAULT = [name for name in NAMES if name != "detector_autoencoder"]
+METRICS = {
+    "AP50": "AP50",
+    "froc": "FROC mean",
+    "sensitivity": "sensitivity",
+    "false_positives": "false positives per image",
+}
+P_VALUES = {"p_value": "p, AP50 against the best", "p_value_baseline": "p, AP50 against the prior"}
+COSTS = {"seconds": "seconds to train", "peak_memory_mb": "peak memory, MiB"}
 
 
 def rehearsal(samples: DetectionSamples, count: int) -> DetectionSamples:
-    """Some training images, the last fifth of them in the place of the validation part."""
+    """Some training images, a fifth of them in the place of each part that is held out."""
     training = samples.part("train")
-    rng = np.random.default_rng(0)
-    chosen = training.select(rng.permutation(len(training))[:count])
-    parts = np.where(np.arange(count) < count * 4 // 5, "train", "val")
+    chosen = training.select(np.random.default_rng(0).permutation(len(training))[:count])
+    parts = np.resize(["train", "train", "train", "val", "test"], len(chosen))
     return replace(chosen, table=chosen.table.assign(split=parts))
 
 
-def stopping_part(training: DetectionSamples) -> tuple[DetectionSamples, DetectionSamples]:
-    """The training part without a fifth of its groups, and that fifth."""
-    kinds = [training.boxes_of(k)[1] for k in range(len(training))]
-    labels = np.array([own[0] if len(own) else len(training.classes) for own in kinds])
-    rest, held_out = split_off(labels, 0.2, training.table["group"].to_numpy(), seed=0)
-    return training.select(rest), training.select(held_out)
-
-
-def autoencoder_of(samples: DetectionSamples, epochs: int) -> keras.Model:
-    """An autoencoder of the crops that the classifier will learn from, whatever is in them."""
-    found = labelled_crops(samples, seed=0, **CUTTING)
-    keras.utils.set_random_seed(0)
-    model = build_autoencoder(found.crops.shape[1:], filters=FILTERS, preprocessing=[{"step": "rescale"}])
-    model.compile("adam", "mse")
-    rng = np.random.default_rng(0)
-    for _ in range(epochs):
-        chosen = rng.permutation(len(found.crops))[:8192]
-        arrays = found.crops[chosen].astype("float32")
-        model.fit(arrays, arrays / 255, batch_size=64, verbose=0)
-    return model
-
-
-def r_cnn(
-    method: str, samples: DetectionSamples, options: argparse.Namespace
-) -> tuple[Callable[[DetectionSamples], Detections], pd.DataFrame]:
-    """A trained R-CNN, as what finds objects in samples, and its history."""
-    training, held_out = stopping_part(samples.part("train"))
-    initial = autoencoder_of(training, max(1, options.epochs // 5)) if method == "autoencoder_r_cnn" else None
-    trained = train_region_classifier(
-        training, held_out, filters=FILTERS, epochs=options.epochs, steps=options.steps, initial=initial, **CUTTING
-    )
-    return lambda part: trained.detect(part, threshold=0.01, original=True), trained.history
-
-
-def fast_r_cnn(
-    method: str, samples: DetectionSamples, options: argparse.Namespace
-) -> tuple[Callable[[DetectionSamples], Detections], pd.DataFrame]:
-    """A trained Fast R-CNN: the detector, with proposals from outside."""
-    training, held_out = stopping_part(samples.part("train"))
-    keras.utils.set_random_seed(0)
-    steps = [{"step": "rescale"}]
-    model = build_detector(
-        samples.spec.input.shape, len(samples.classes), proposals="external", preprocessing=steps, score_threshold=0.01
-    )
-    settings = Training(
-        epochs=options.epochs, patience=options.epochs, batch_size=8, learning_rate=2e-3, augment=AUGMENT
-    )
-    return partial(detect, model), fit_detector(model, training, held_out, settings, folder=options.output / method)
-
-
-METHODS = {"r_cnn": r_cnn, "autoencoder_r_cnn": r_cnn, "fast_r_cnn": fast_r_cnn}
-
-
-def detections_of(method: str, samples: DetectionSamples, options: argparse.Namespace) -> Detections:
-    """Train a method and read the validation part, or what an earlier run kept of it."""
-    kept = options.output / f"{method}.npz"
-    if kept.exists():
-        with np.load(kept) as arrays:
-            return dict(arrays)
-    began = time.perf_counter()
-    detect_in, history = METHODS[method](method, samples, options)
-    fitted = time.perf_counter()
-    found = detect_in(samples.part("val"))
-    per_image = (time.perf_counter() - fitted) / len(samples.part("val"))
-    found |= {"seconds": np.array([fitted - began, per_image]), "epochs": np.array(len(history))}
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **found)
-    write_whole(kept, buffer.getvalue())
-    return found
-
-
-def one_class(found: Detections) -> Detections:
-    """Detections or truth of lesions, whatever their class: of two classes on one place the better one stays."""
-    classes = np.where(found["classes"] >= 0, 0, -1).astype("int32")
-    if "scores" not in found:
-        return found | {"classes": classes}
-    for own, boxes in zip(classes, found["boxes"], strict=True):  # the best first
-        for k, near in enumerate(iou(boxes, boxes)):
-            if own[k] == 0 and (near[:k][own[:k] == 0] > 0.4).any():
-                own[k] = -1
-    kept = (classes == 0)[..., None]
-    scores = np.where(classes == 0, found["scores"], 0)
-    return {"boxes": np.where(kept, found["boxes"], 0), "scores": scores, "classes": classes}
-
-
-def rows_of(name: str, truth: Detections, found: Detections, classes: tuple[str, ...], groups: np.ndarray) -> list[str]:
-    """Lines of the table: each class, their mean, and lesions of any class."""
-    by_class = detection_metrics(truth, found, classes, groups=groups)
-    any_class = detection_metrics(one_class(truth), one_class(found), ["lesion"], groups=groups)
-    of = [(table, kind, kind) for table, kind in [(by_class, kind) for kind in classes]]
-    of += [(by_class, "all", "both classes"), (any_class, "lesion", "lesions, any class")]
-    lines = []
-    for table, kind, title in of:
-        cells = [table.loc[(metric, kind)] for metric in SHOWN]
-        figures = [f"{cell['value']:.3f} [{cell['low']:.3f}, {cell['high']:.3f}]" for cell in cells]
-        lines.append("| " + " | ".join([name, title, *figures]) + " |")
+def lines_of(table: pd.DataFrame, title: str) -> list[str]:
+    """The comparison as Markdown; what is undefined is a dash, and a method that failed says why."""
+    heads = [title, *METRICS.values(), *P_VALUES.values(), *COSTS.values()]
+    lines = [f"| {' | '.join(heads)} |", f"| --- |{' ---: |' * (len(heads) - 1)}"]
+    for row in table.to_dict("records"):
+        figures = [(row[metric], row[f"{metric}_low"], row[f"{metric}_high"]) for metric in METRICS]
+        cells = [f"{value:.3f} [{low:.3f}, {high:.3f}]" for value, low, high in figures]
+        cells += [f"{row[name]:.3f}" for name in P_VALUES] + [f"{row[name]:.0f}" for name in COSTS]
+        why = " ".join(row["error"].split()).replace("|", "\\|")
+        name = NAMES[row["method"]] + (why and f", failed: {why}")
+        lines.append(f"| {' | '.join([name, *('-' if cell.startswith('nan') else cell for cell in cells)])} |")
     return lines
 
 
-def report(samples: DetectionSamples, found: dict[str, Detections], part: str) -> str:
-    """The table, what it took, and the paired difference of the two methods."""
-    validation = samples.part("val")
-    truth, groups = truth_of(validation), validation.table["group"].to_numpy()
-    lines = [f"| busi, {part}: {len(validation)} images | of | {' | '.join(SHOWN)} |"]
-    lines.append("| --- | --- | " + " | ".join(["---:"] * len(SHOWN)) + " |")
-    for method, own in found.items():
-        lines += rows_of(NAMES[method], truth, own, samples.classes, groups)
-    lines.append("")
-    for method, own in found.items():
-        spent, each = own["seconds"]
-        lines.append(
-            f"{NAMES[method]}: {spent:.0f} s of training, {own['epochs']} epochs; {each * 1000:.0f} ms an image."
-        )
-    if {"r_cnn", "autoencoder_r_cnn"} <= set(found):
-        test = compare_detections(truth, found["autoencoder_r_cnn"], found["r_cnn"], samples.classes, groups=groups)
-        ends = f"{test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}], p = {test.p_value:.3f}"
-        lines += ["", f"AP50 with the autoencoder minus without: {ends}, paired bootstrap of groups."]
-    return "\n".join(lines)
+def report(table: pd.DataFrame, name: str) -> str:
+    """The table, how to read it, and where it was made."""
+    lines = lines_of(table, f"{name}, part {table.attrs['part']}: {table['samples'].iloc[0]} images")
+    machine = f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
+    return "\n".join([*lines, "", f"{table.attrs['caveat']} {machine}."])
 
 
-def samples_for(options: argparse.Namespace, canvas: int) -> DetectionSamples:
-    """The samples on a canvas, or the rehearsal's."""
-    with tempfile.TemporaryDirectory() as folder:
-        samples = samples_of(Path(os.environ["TUMORKERAS_DATA"]), canvas, Path(folder) / "images.csv")
-    return rehearsal(samples, options.limit) if options.limit else samples
+def spec_of(path: Path, epochs: int | None) -> DataSpec:
+    """The spec, with as many epochs as are asked for."""
+    values = DataSpec.from_yaml(path).to_dict()
+    if epochs is not None:
+        values["detector"]["epochs"] = epochs
+    return DataSpec.from_dict(values, folder=path.parent)
 
 
 def main() -> None:
-    """Train what is missing, print the table and keep it."""
+    """Train what is missing, and print the table or write it between the marks of a file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--spec", type=Path, default=EXAMPLES / "busi.yaml")
+    parser.add_argument("--methods", nargs="+", choices=DETECTION_METHODS, default=DEFAULT)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/region_classifier"))
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
-    parser.add_argument("--canvas", type=int, default=512)
-    parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--steps", type=int, default=150)
-    parser.add_argument("--limit", type=int, help="images of each part")
+    parser.add_argument("--epochs", type=int, help="of every method at most, in the place of the spec's")
+    parser.add_argument("--limit", type=int, help="training images, of all parts together")
+    parser.add_argument("--write", type=Path)
+    parser.add_argument("--mark", default="regions")
     options = parser.parse_args()
-    if "TUMORKERAS_DATA" not in os.environ:
-        parser.error("TUMORKERAS_DATA: not set; it names the folder that holds busi/")
-    cv2.setNumThreads(1)
-    options.output.mkdir(parents=True, exist_ok=True)
-    canvases = {method: WHOLE if method == "fast_r_cnn" else options.canvas for method in options.methods}
-    samples = {canvas: samples_for(options, canvas) for canvas in set(canvases.values())}
-    found = {method: detections_of(method, samples[canvas], options) for method, canvas in canvases.items()}
-    text = report(
-        next(iter(samples.values())), found, "training images held out" if options.limit else "validation part"
-    )
-    text += f"\n\n{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}\n"
-    write_whole(options.output / "table.md", text)
-    print(text)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    spec = spec_of(options.spec, options.epochs)
+    samples = load_detection(spec)
+    samples = rehearsal(samples, options.limit) if options.limit else samples
+    folder = options.output / (f"{spec.name}_{options.limit}" if options.limit else spec.name)
+    table = compare_detectors(spec, options.methods, folder, samples=samples)
+    text = report(table, spec.name)
+    write_whole(folder / "table.md", text)
+    if options.write is None:
+        print(text)
+        return
+    first, last = f"<!-- {options.mark} -->", f"<!-- /{options.mark} -->"
+    before, _, rest = options.write.read_text(encoding="utf-8").partition(first)
+    write_whole(options.write, "\n".join([before + first, text, last + rest.partition(last)[2]]))
 
 
 if __name__ == "__main__":

@@ -183,12 +183,26 @@ def test_variants_of_detection_differ_from_their_reference_in_one_thing(checkout
     assert benchmark.spec_of("busi_lesion:volume@3").training.seed == 3
 
 
-def test_detections_of_any_class_keep_the_best_of_two_on_one_place(checkout):
+def test_the_table_of_detectors_says_what_is_undefined_and_what_failed(checkout):
     benchmark = script(checkout, "region_classifier")
-    boxes = np.array([[[0, 0, 10, 10], [0, 0, 10, 9], [20, 20, 30, 30]]], "float32")
-    found = benchmark.one_class(
-        {"boxes": boxes, "scores": np.array([[0.9, 0.8, 0.3]]), "classes": np.array([[1, 0, 0]])}
-    )
-    assert found["classes"].tolist() == [[0, -1, 0]]
-    assert found["scores"].tolist() == [[0.9, 0, 0.3]]
-    assert not found["boxes"][0, 1].any()
+    good = {f"{metric}{end}": 0.25 for metric in benchmark.METRICS for end in ("", "_low", "_high")}
+    good |= {"method": "rcnn", "p_value": np.nan, "p_value_baseline": 0.001, "seconds": 61.7, "peak_memory_mb": 300.2}
+    bad = {name: np.nan for name in good} | {"method": "fast_rcnn"}
+    table = pd.DataFrame([good | {"error": ""}, bad | {"error": "OSError: full\n| 0"}])
+    head, rule, *lines = benchmark.lines_of(table, "busi, part test: 9 images")
+    assert head.count("|") == rule.count("|") == lines[0].count("|")
+    assert head.startswith("| busi, part test: 9 images | AP50 | FROC mean |")
+    assert lines == [
+        "| R-CNN" + " | 0.250 [0.250, 0.250]" * 4 + " | - | 0.001 | 62 | 300 |",
+        "| Fast R-CNN, failed: OSError: full \\| 0" + " | -" * 8 + " |",
+    ]
+    assert set(benchmark.NAMES) == set(benchmark.DETECTION_METHODS)
+
+
+def test_a_rehearsal_reads_training_images_alone(checkout):
+    benchmark = script(checkout, "region_classifier")
+    values = {"name": "x", "source": {"kind": "phantoms", "samples": 20}, "input": {"shape": [32, 32, 1]}}
+    samples = benchmark.load_detection(DataSpec.from_dict(values))
+    chosen = benchmark.rehearsal(samples, 10)
+    assert set(chosen.table["id"]) < set(samples.part("train").table["id"])
+    assert chosen.counts().to_dict() == {"train": 6, "val": 2, "test": 2}

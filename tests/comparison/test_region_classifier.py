@@ -10,10 +10,11 @@ import pytest
 
 from tumorkeras.boxes import iou, pad
 from tumorkeras.comparison import RegionClassifier, train_region_classifier
+from tumorkeras.comparison.region_crops import labelled_crops
+from tumorkeras.comparison.region_training import train_crop_autoencoder
 from tumorkeras.data.detection import DetectionSamples
 from tumorkeras.errors import DataError, ModelError
 from tumorkeras.metrics import average_precision
-from tumorkeras.models import build_autoencoder
 from tumorkeras.spec import DataSpec
 
 CANVAS = (64, 96)
@@ -166,14 +167,22 @@ def test_the_best_weights_stay():
         np.testing.assert_array_equal(one, other)
 
 
-def test_it_starts_from_the_convolutions_of_an_autoencoder():
-    autoencoder = build_autoencoder((16, 16, 1), filters=(8, 16))
-    started = train_region_classifier(
-        samples_of(6), epochs=1, steps=1, learning_rate=1e-9, initial=autoencoder, **SMALL
-    )
+def test_it_starts_from_the_convolutions_of_the_autoencoder_of_its_crops():
+    samples = samples_of(6)
+    autoencoder = train_crop_autoencoder(samples, epochs=12, learning_rate=5e-3, **SMALL)
+    kept = {key: SMALL[key] for key in ("size", "most", "per_image")}
+    crops = labelled_crops(samples, context=0.25, seed=0, shown=False, **kept).crops / np.float32(255)
+    error = np.square(autoencoder(crops * 255) - crops).mean()
+    assert error < 0.5 * crops.var(axis=0).mean()  # of the mean crop, for every crop
+    started = train_region_classifier(samples, epochs=1, steps=1, learning_rate=1e-9, initial=autoencoder, **SMALL)
     for name in ("conv_1", "conv_2"):
         kernels = [np.asarray(model.get_layer(name).kernel) for model in (autoencoder, started.model)]
         np.testing.assert_allclose(*kernels, atol=1e-6)
+
+
+def test_an_autoencoder_needs_regions():
+    with pytest.raises(ModelError, match="no region was found"):
+        train_crop_autoencoder(samples_of(6).select(np.array([], "int64")), **TINY)
 
 
 def test_training_needs_objects_and_background():

@@ -1,7 +1,8 @@
-"""Training of the baseline of the detector: labelled crops in balanced batches, and a classifier of them."""
+"""Training of the baseline of the detector: labelled crops in balanced batches, a classifier and an autoencoder."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -18,8 +19,11 @@ from tumorkeras.data.augment import augment_volumes
 from tumorkeras.data.detection import DetectionSamples
 from tumorkeras.data.shuffle import seed_at
 from tumorkeras.errors import ModelError
-from tumorkeras.models import build_classifier
+from tumorkeras.models import build_autoencoder, build_classifier
+from tumorkeras.models.autoencoder import target_of
 from tumorkeras.progress import progress_bar as bar_of
+
+PRETRAINED_ON = 8192  # crops at most that the autoencoder sees in an epoch
 
 
 def train_region_classifier(
@@ -199,7 +203,7 @@ def _fit(
         (held_out.crops, held_out.labels, balancing_weights(held_out.labels, classes))
     ).batch(256).map(lambda arrays, labels, weights: (tf.cast(arrays, tf.float32), labels, weights))
     with bar_of(epochs, model.name, "epoch", shown=shown) as bar:
-        callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: bar.update())]
+        callbacks = [_told(bar)]
         if validation is not None:
             callbacks.append(keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True))
         done = model.fit(
@@ -212,3 +216,66 @@ def _fit(
             shuffle=False,
         )
     return pd.DataFrame({"epoch": np.array(done.epoch) + 1, **done.history})
+
+
+def _told(bar: Any) -> keras.callbacks.Callback:
+    """What moves a progress bar on by an epoch."""
+    return keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: bar.update())
+
+
+# ------------------------------------------------------------------------------------------------------ autoencoder
+
+
+def train_crop_autoencoder(
+    samples: DetectionSamples,
+    *,
+    size: int = 48,
+    context: float = 0.25,
+    most: int = 200,
+    per_image: int = 48,
+    filters: Sequence[int] = (16, 32, 64),
+    epochs: int = 6,
+    batch_size: int = 64,
+    learning_rate: float = 1e-3,
+    seed: int = 0,
+    progress_bar: bool = True,
+) -> keras.Model:
+    """Train an autoencoder on the crops that :func:`train_region_classifier` learns from, whatever is in them.
+
+    Parameters
+    ----------
+    samples, size, context, most, per_image, filters, batch_size, learning_rate, seed, progress_bar
+        As in :func:`train_region_classifier`; with the same ones the crops are the same and all convolutions fit.
+    epochs : int, optional
+        Each of all crops, or of 8,192 where there are more.
+
+    Returns
+    -------
+    keras.Model
+        What ``initial`` of :func:`train_region_classifier` takes.
+
+    Raises
+    ------
+    ModelError
+        If there is no region.
+    """
+    keras.utils.set_random_seed(seed)
+    crops = labelled_crops(
+        samples, size=size, context=context, most=most, per_image=per_image, seed=seed, shown=progress_bar
+    ).crops
+    if not len(crops):
+        raise ModelError("autoencoder of regions", ["no region was found to learn from"])
+    model = build_autoencoder(crops.shape[1:], filters=filters, preprocessing=_steps(samples))
+    model.compile(keras.optimizers.Adam(learning_rate, clipnorm=1.0), "mse")
+    target = target_of(model)
+
+    def with_target(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        arrays = tf.cast(batch, tf.float32)
+        return arrays, target(arrays)
+
+    stream = tf.data.Dataset.from_tensor_slices(crops).shuffle(len(crops), seed).repeat().batch(batch_size)
+    steps = math.ceil(min(len(crops), PRETRAINED_ON) / batch_size)
+    with bar_of(epochs, model.name, "epoch", shown=progress_bar) as bar:
+        options = {"steps_per_epoch": steps, "epochs": epochs, "callbacks": [_told(bar)], "verbose": 0}
+        model.fit(stream.map(with_target), shuffle=False, **options)
+    return model

@@ -41,9 +41,15 @@ def classifier_of(spec: DataSpec, num_classes: int, initial: keras.Model | None 
 
 
 def detector_of(
-    spec: DataSpec, num_classes: int, anchors: Anchors | None = None, initial: keras.Model | None = None
+    spec: DataSpec,
+    num_classes: int,
+    anchors: Anchors | None = None,
+    initial: keras.Model | None = None,
+    proposals: Literal["rpn", "external"] = "rpn",
 ) -> Detector:
     """The detector of a spec, with random weights; its backbone is that of ``initial`` where the spec wants one.
+
+    With ``proposals="external"`` it is a Fast R-CNN of the same settings.
 
     Raises
     ------
@@ -66,6 +72,7 @@ def detector_of(
         spec.input.shape,
         num_classes,
         backbone=initial,
+        proposals=proposals,
         anchors=anchors,
         preprocessing=_steps(spec),
         training=training,
