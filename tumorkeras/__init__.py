@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tumorkeras.data.readers import read as read
     from tumorkeras.data.samples import load_samples as load_samples
     from tumorkeras.data.simulate import simulate_motility as simulate_motility
+    from tumorkeras.features import FeatureExtractor as FeatureExtractor
     from tumorkeras.layout import init as init
     from tumorkeras.models.autoencoder import build_autoencoder as build_autoencoder
     from tumorkeras.models.autoencoder import encoder_of as encoder_of
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 # function's place (so `compare` lives in comparison.py and `run` in workflow.py).
 _HOMES = {
     "DataSpec": "spec",
+    "FeatureExtractor": "features",
     "audit": "auditing",
     "build_autoencoder": "models.autoencoder",
     "build_classifier": "models.classifier",

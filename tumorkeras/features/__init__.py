@@ -1,5 +1,20 @@
 """Features of motion and of networks: extraction, selection, clustering."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from tumorkeras.features.selection import RelevanceTreeSelector
 
-__all__ = ["RelevanceTreeSelector"]
+if TYPE_CHECKING:
+    from tumorkeras.features.extraction import FeatureExtractor as FeatureExtractor
+
+__all__ = ["FeatureExtractor", "RelevanceTreeSelector"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "FeatureExtractor":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from tumorkeras.features.extraction import FeatureExtractor  # starts TensorFlow: on demand only
+
+    return FeatureExtractor
