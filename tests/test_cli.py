@@ -116,7 +116,7 @@ def test_compare_prints_the_table(folder):
 
 
 def test_compare_ends_with_status_1_where_every_method_failed(folder, monkeypatch):
-    def fail(problem, rows, seed):
+    def fail(fold):
         raise MemoryError("all of it")
 
     for name in ("majority", "trivial"):

@@ -137,14 +137,15 @@ def train(
 def compare(
     spec: SpecPath,
     output: Annotated[Path, typer.Option(help="Folder for comparison.csv.")] = Path("comparison"),
+    jobs: Annotated[int, typer.Option(help="Processes that tune the classical methods; -1 for all cores.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Hold the classifier against SVM, ANN and the trivial baselines, on the same folds."""
+    """Hold the classifier, or the detector, against classical methods and trivial baselines, on the same data."""
     data_spec = _read_spec(spec)
     _start_tensorflow()
     from tumorkeras.comparison import compare as compare_methods
 
-    table = compare_methods(data_spec, output=output)
+    table = compare_methods(data_spec, output=output, n_jobs=jobs)
     if (table["error"] != "").all():
         raise ModelError(
             "compare: every method failed", [f"{row.method}: {row.error}" for row in table.itertuples(index=False)]

@@ -258,26 +258,31 @@ class Training(Section):
 class Comparison(Section):
     """The rows of the comparison table; its folds are ``splits.folds``."""
 
-    methods: Annotated[list[Method], Field(min_length=1), Distinct] = [
-        "majority",
-        "trivial",
-        "svm_linear",
-        "svm_poly",
-        "ann",
-        "cnn",
-        "autoencoder_cnn",
-    ]
-    """The methods, a row each."""
+    methods: Annotated[list[Method], Field(min_length=1), Distinct] | None = None
+    """The methods; null takes the usual ones of the task. The baselines are always there."""
+    features: Annotated[list[str], Field(min_length=1), Distinct] = ["hand-made"]
+    """What the classical methods read, a row of the table each: hand-made, autoencoder (learnt in each fold), clinical,
+    or several joined by +."""
+    trials: PositiveInt = 10
+    """Settings tried for each classical method, on inner folds of the training fold."""
+    network_trials: PositiveInt = 1
+    """Settings tried for each network, by the part that stops it; the first are those of this spec."""
+    metric: Literal["accuracy", "auc"] = "accuracy"
+    """The figure by which settings are chosen, and methods ranked and tested."""
 
 
 class Clinical(Section):
     """A clinical table, one row per patient, told apart by ``id_column``.
 
-    It is carried along for tables of the cohort. Loading the samples checks that the file has the column;
-    nothing else is read from it.
+    Loading the samples checks that the file has the column. Its columns enter a comparison where
+    ``comparison.features`` asks for them.
     """
 
     path: DataPath
     """The CSV file, with a header; checked when the samples are loaded, and not used in training."""
     id_column: str
     """Column with the patient's id."""
+    sample_column: str = "id"
+    """Column of the samples' own table with the same id."""
+    columns: Annotated[list[str], Field(min_length=1), Distinct] | None = None
+    """Columns that a comparison may read, as numbers or categories; null takes all but the id."""

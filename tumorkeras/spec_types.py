@@ -34,7 +34,26 @@ AnnotationForm = Literal[
     "lists",
 ]
 Activation = Literal["relu", "elu", "tanh", "sigmoid", "linear", "gelu", "silu", "leaky_relu", "maxout"]
-Method = Literal["majority", "trivial", "svm_linear", "svm_poly", "svm_rbf", "ann", "cnn", "autoencoder_cnn"]
+Method = Literal[
+    # of classes
+    "majority",
+    "trivial",
+    "svm_linear",
+    "svm_poly",
+    "svm_rbf",
+    "ann",
+    "random_forest",
+    "cnn",
+    "autoencoder_cnn",
+    "cnn_ensemble",
+    # of boxes
+    "prior",
+    "rcnn",
+    "rcnn_autoencoder",
+    "fast_rcnn",
+    "detector",
+    "detector_autoencoder",
+]
 
 Item = TypeVar("Item", bound=Hashable)
 

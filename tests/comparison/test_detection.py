@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tumorkeras import DataSpec, plots
+from tumorkeras import DataSpec, compare, plots
 from tumorkeras.boxes import convert, iou
 from tumorkeras.comparison import detection_methods
 from tumorkeras.comparison.detection import ENDS, METRICS, compare_detectors
@@ -115,7 +115,7 @@ def test_a_row_for_every_method_with_figures_tests_and_faults(samples, methods, 
     assert rows.loc["perfect", ["false_positives", "threshold"]].tolist() == [0, 0.8]
     assert (rows["samples"] == len(samples.part("test"))).all()
     assert rows.loc[["prior", "perfect"], ["seconds", "peak_memory_mb"]].ge(0).all(axis=None)
-    assert table.attrs | {"caveat": ""} == {"best": "perfect", "confidence": 0.95, "part": "test", "caveat": ""}
+    assert table.attrs | {"caveat": ""} == {"best": 1, "confidence": 0.95, "part": "test", "caveat": ""}
     assert "not corrected" in table.attrs["caveat"]
     assert "another training" in table.attrs["caveat"]
 
@@ -381,3 +381,19 @@ def test_fast_rcnn_has_the_settings_of_the_detector(samples, monkeypatch, propos
     detector_of(samples.spec, 2, proposals=proposals)
     assert built["proposals"] == proposals
     assert (built["max_detections"], built["score_threshold"]) == (10, 0.01)
+
+
+def test_compare_compares_detectors_where_the_spec_only_detects(samples, tmp_path):
+    table = compare(samples.spec, ["prior"], tmp_path, samples=samples, progress_bar=False)
+    pd.testing.assert_frame_equal(
+        table.drop(columns=["seconds", "peak_memory_mb"]),
+        compare_detectors(samples.spec, ["prior"], samples=samples).drop(columns=["seconds", "peak_memory_mb"]),
+    )
+    with pytest.raises(SpecError, match="features: is of classes"):
+        compare(samples.spec, features=["hand-made"], samples=samples)
+
+
+def test_the_methods_of_the_spec_are_those_of_the_table(samples):
+    comparison = samples.spec.comparison.model_copy(update={"methods": ["prior"]})
+    spec = samples.spec.model_copy(update={"comparison": comparison})
+    assert compare_detectors(spec, samples=samples)["method"].tolist() == ["prior"]

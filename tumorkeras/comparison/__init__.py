@@ -1,8 +1,22 @@
 """The method beside what people used before it, on the same folds."""
 
-from tumorkeras.comparison.methods import METHODS, Method, Problem
+from tumorkeras.comparison.detection import compare_detectors
+from tumorkeras.comparison.method import Method
+from tumorkeras.comparison.methods import METHODS
+from tumorkeras.comparison.outer_folds import outer_folds
+from tumorkeras.comparison.problem import Fold, Problem
 from tumorkeras.comparison.region_classifier import RegionClassifier
 from tumorkeras.comparison.region_training import train_region_classifier
-from tumorkeras.comparison.table import compare, outer_folds
+from tumorkeras.comparison.table import compare
 
-__all__ = ["METHODS", "Method", "Problem", "RegionClassifier", "compare", "outer_folds", "train_region_classifier"]
+__all__ = [
+    "METHODS",
+    "Fold",
+    "Method",
+    "Problem",
+    "RegionClassifier",
+    "compare",
+    "compare_detectors",
+    "outer_folds",
+    "train_region_classifier",
+]

@@ -95,8 +95,8 @@ def compare_detectors(
         - ``error``, why a method failed, "" where it did not. Its figures are NaN, and the next call with the
           same folder tries again.
 
-        ``attrs``: ``"caveat"``, how to read the figures; ``"best"``, the method tested against; ``"confidence"``;
-        ``"part"``, the one that was read.
+        ``attrs``: ``"caveat"``, how to read the figures; ``"best"``, its row that the others are tested against;
+        ``"confidence"``; ``"part"``, the one that was read.
 
     Raises
     ------
@@ -168,7 +168,8 @@ def _parts_of(samples: DetectionSamples) -> _Parts:
 
 
 def _checked_methods(spec: DataSpec, methods: Sequence[str] | None) -> list[str]:
-    names = [methods] if isinstance(methods, str) else list(DEFAULT_DETECTORS if methods is None else methods)
+    methods = spec.comparison.methods or DEFAULT_DETECTORS if methods is None else methods
+    names = [methods] if isinstance(methods, str) else list(methods)
     faults = [] if "detect" in spec.tasks else [f"tasks: {', '.join(spec.tasks)}; expected detect among them"]
     valid = ", ".join(DETECTION_METHODS)
     faults += [
@@ -237,7 +238,7 @@ def _table(
     table = pd.DataFrame(rows)
     table.attrs = {
         "caveat": _caveat(len(results), best, parts),
-        "best": best,
+        "best": None if best is None else methods.index(best),
         "confidence": CONFIDENCE,
         "part": parts.part,
     }

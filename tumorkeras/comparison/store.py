@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,14 +15,15 @@ FOLDER = "comparison_folds"
 
 @dataclass(frozen=True)
 class FoldResult:
-    """One method on one fold.
+    """One row of the table, a method and what it reads, on one fold.
 
     ``rows`` are the test fold's places in the table of samples; ``metrics`` holds None where undefined.
     """
 
-    method: str
+    entry: str
     fold: int
     seconds: float
+    peak_memory_mb: float
     metrics: dict[str, float | None]
     rows: list[int]
     labels: list[int]
@@ -36,7 +38,9 @@ class FoldStore:
     output : path, optional
         Folder of the comparison.
     fingerprint : str
-        What the results depend on.
+        What all results depend on.
+    features : mapping of str to str
+        For each entry, a hash of what it reads beside that.
 
     Raises
     ------
@@ -44,9 +48,9 @@ class FoldStore:
         If the folder holds results with another fingerprint, or files that are no results.
     """
 
-    def __init__(self, output: Path | None, fingerprint: str) -> None:
+    def __init__(self, output: Path | None, fingerprint: str, features: Mapping[str, str]) -> None:
         self.folder = None if output is None else output / FOLDER
-        self.fingerprint = fingerprint
+        self.fingerprint, self.features = fingerprint, features
         self._results: dict[tuple[str, int], FoldResult] = {}
         if self.folder is not None:
             try:
@@ -63,23 +67,26 @@ class FoldStore:
 
     def add(self, result: FoldResult) -> None:
         """Keep a result; on disk it is written beside and renamed, so that a kill leaves no half of one."""
-        self._results[result.method, result.fold] = result
+        self._results[result.entry, result.fold] = result
         if self.folder is not None:
-            text = json.dumps({"fingerprint": self.fingerprint, **asdict(result)})
-            write_whole(self.folder / f"{result.method}-{result.fold}.json", text)
+            heads = {"fingerprint": self.fingerprint, "features": self.features.get(result.entry, "")}
+            text = json.dumps({**heads, **asdict(result)})
+            write_whole(self.folder / f"{result.entry}-{result.fold}.json", text)
 
     def _read_all(self, folder: Path) -> None:
         faults = []
         for path in sorted(folder.glob("*.json")):
             try:
                 saved = json.loads(path.read_text(encoding="utf-8"))
-                fingerprint, result = saved.pop("fingerprint"), FoldResult(**saved)
+                fingerprint, features, result = saved.pop("fingerprint"), saved.pop("features"), FoldResult(**saved)
             except (ValueError, KeyError, TypeError, AttributeError):
                 faults.append(f"{path.name}: is no result of a fold; remove it")
                 continue
             if fingerprint != self.fingerprint:
                 faults.append(f"{path.name}: was made with other data, folds or settings")
-            self._results[result.method, result.fold] = result
+            elif features != self.features.get(result.entry, features):  # an entry that is not asked for may stay
+                faults.append(f"{path.name}: was made with other features of the same name")
+            self._results[result.entry, result.fold] = result
         if faults:
             heading = f"{folder} does not fit; choose another output folder, or remove this one"
             raise ModelError(heading, faults)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tumorkeras.data.tracks import read_csv
+from tumorkeras.data.tables import read_table
 from tumorkeras.errors import DataError
 
 LARGEST = 4 * 2**30  # bytes, declared before anything is unpacked
@@ -122,8 +122,7 @@ def _part_table(part: str, arrays: dict[str, np.ndarray]) -> pd.DataFrame:
 
 
 def _joined(samples: pd.DataFrame, path: Path, parts: list[str]) -> pd.DataFrame:
-    read_csv(path)  # names missing files and ragged lines
-    extra = pd.read_csv(path, encoding="utf-8-sig")
+    extra = read_table(path)
     if "split" in extra:
         extra = pd.concat([extra[extra["split"] == part] for part in parts], ignore_index=True)
     if len(extra) != len(samples):

@@ -155,9 +155,9 @@ def comparison(
     Parameters
     ----------
     table : DataFrame
-        One row per method: columns `method`, `metric`, `metric` + ``_low`` and `metric` + ``_high``. NaN ends
-        draw no interval; a NaN metric is written "undefined" and comes last. The axis names the interval by
-        ``table.attrs["confidence"]``, or 0.95 where that is missing.
+        One row per method: columns `method`, `metric`, `metric` + ``_low`` and `metric` + ``_high``, and `features`
+        where a method has several rows. NaN ends draw no interval; a NaN metric is written "undefined" and comes
+        last. The axis names the interval by ``table.attrs["confidence"]``, or 0.95 where that is missing.
     metric : str, default "accuracy"
         Higher is better.
     ax : matplotlib.axes.Axes, optional
@@ -191,7 +191,7 @@ def comparison(
     """
     rows = _checked_comparison(table, metric)
     ax = axes_for(ax, 7.2, 1.3 + 0.36 * len(rows))
-    for place, (method, value, low, high) in enumerate(rows.itertuples(index=False)):
+    for place, (method, _, value, low, high) in enumerate(rows.itertuples(index=False)):
         best, color = place == 0, _color_of_method(place, method, baselines)
         note = "undefined"
         if np.isfinite(value):
@@ -201,7 +201,7 @@ def comparison(
             note = f"{value:.3f}" + (f"  [{low:.3f}, {high:.3f}]" if np.isfinite([low, high]).all() else "")
         text = ax.text(1.02, place, note, transform=ax.get_yaxis_transform(), va="center", color=color)
         text.set(fontsize=8.5, fontweight="bold" if best else "normal")
-    ax.set_yticks(range(len(rows)), [str(method) for method in rows["method"]])
+    ax.set_yticks(range(len(rows)), rows["label"].tolist())
     ax.set_ylim(len(rows) - 0.4, -0.6)
     name, confidence = metric.replace("_", " "), table.attrs.get("confidence", 0.95)
     ax = finish(ax, f"Methods by {name}", f"{name}, {100 * confidence:g} % interval", grid="x")
@@ -212,22 +212,36 @@ def comparison(
     return ax
 
 
+def labels_of(table: pd.DataFrame) -> list[str]:
+    """Names of the rows of a comparison: the method, and what it reads where it has several rows.
+
+    Examples
+    --------
+    >>> labels_of(pd.DataFrame({"method": ["ann", "ann", "cnn"], "features": ["a", "b", "volumes"]}))
+    ['ann (a)', 'ann (b)', 'cnn']
+    """
+    several = table["method"].duplicated(keep=False)
+    names = table["method"].astype(str)
+    return names.where(~several, names + " (" + table.get("features", names).astype(str) + ")").tolist()
+
+
 def _color_of_method(place: int, method: str, baselines: Sequence[str]) -> str:
     # A baseline keeps its grey when it wins: that nothing beats it is what the reader must see.
     return GREY if method in baselines else COLORS[0] if place == 0 else INK
 
 
 def _checked_comparison(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Columns method, value, low, high; the best first, undefined ones last."""
+    """Columns method, label, value, low, high; the best first, undefined ones last."""
     heading, columns = "plots.comparison", [metric, f"{metric}_low", f"{metric}_high"]
     if "method" not in table:
         raise DataError(heading, [f"table: no column 'method'; found {', '.join(map(str, table.columns))}"])
     rows = numeric_columns(heading, table, columns).set_axis(["value", "low", "high"], axis=1)
     rows.insert(0, "method", table["method"].to_numpy())
+    rows.insert(1, "label", labels_of(table))
     if not np.isfinite(rows["value"]).any():
         raise DataError(heading, [f"table: no finite {metric} in any row"])
     upside_down = (rows["low"] > rows["value"] + 1e-9) | (rows["high"] < rows["value"] - 1e-9)
     if upside_down.any():
-        names = ", ".join(map(str, rows.loc[upside_down, "method"]))
+        names = ", ".join(rows.loc[upside_down, "label"])
         raise DataError(heading, [f"table: {metric} outside its own interval for {names}"])
     return rows.sort_values("value", ascending=False, kind="stable")

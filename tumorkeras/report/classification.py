@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from tumorkeras.plots.results import labels_of
 from tumorkeras.report import markup, pictures
 from tumorkeras.report.content import Content, Metrics
 from tumorkeras.report.markup import Cell, Row
@@ -79,10 +80,12 @@ def comparison(content: Content) -> list[str]:
     words = (
         f"Each method on the same {first['folds']} folds of {first['samples']} samples; what it tunes or stops "
         "by lies inside its training folds. Grey rows are baselines that know next to nothing: what a method "
-        "adds to them is what it has learnt. p is of a paired test of the accuracy against that of the best."
+        "adds to them is what it has learnt. p is of paired tests of the "
+        f"{COMPARED[table.attrs['metric']]}, against the best and against {table.attrs['trivial']} alone."
     )
     metrics = [metric for metric in COMPARED if metric in table]
-    columns = ["method", "reads", *(COMPARED[metric] for metric in metrics), "p", "seconds a fold"]
+    ends = ["p (best)", "p (trivial)", "seconds a fold", "MB"]
+    columns = ["method", "reads", *(COMPARED[metric] for metric in metrics), *ends]
     parts = [
         markup.paragraph(words),
         markup.table(
@@ -92,7 +95,7 @@ def comparison(content: Content) -> list[str]:
             stacked=True,
         ),
     ]
-    failed = [f"{row['method']}: {row['error']}" for _, row in table.iterrows() if row["error"]]
+    failed = [f"{name}: {error}" for name, error in zip(labels_of(table), table["error"], strict=True) if error]
     if failed:
         parts += [markup.heading("Methods that failed"), markup.bullets(failed)]
     if caveat := table.attrs.get("caveat"):
@@ -103,7 +106,7 @@ def comparison(content: Content) -> list[str]:
 
 def _method_row(row: pd.Series, metrics: list[str], attrs: dict) -> Row:
     method = str(row["method"])
-    baseline, best = method in BASELINES, method == attrs.get("best")
+    baseline, best = method in BASELINES, row.name == attrs.get("best")
     cells = [
         Cell(
             markup.rounded(row[metric]),
@@ -114,7 +117,9 @@ def _method_row(row: pd.Series, metrics: list[str], attrs: dict) -> Row:
     ]
     ends = [
         Cell(_p_value(row["p_value"]), number=True),
+        Cell(_p_value(row["p_value_trivial"]), number=True),
         Cell(markup.rounded(row["seconds"], 1), number=True),
+        Cell(markup.rounded(row["peak_memory_mb"], 0), number=True),
     ]
     tags = [name for name, holds in {"best": best, "baseline": baseline}.items() if holds]
     cells = [Cell(method, tag=", ".join(tags)), Cell(str(row["features"])), *cells, *ends]

@@ -6,48 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from made_comparisons import volume_spec
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from tumorkeras import DataSpec, compare, load_samples, plots
-from tumorkeras.comparison import METHODS, Method, Problem, outer_folds
+from tumorkeras.comparison import METHODS, Fold, Method, Problem, outer_folds
 from tumorkeras.data.simulate import simulate_motility
 from tumorkeras.errors import DataError, ModelError, SpecError
 
 CHEAP = ["majority", "trivial", "svm_linear"]
 FIGURES = ["sensitivity", "specificity", "accuracy", "auc"]
-
-
-def balls(counts, seed=0):
-    """Noisy balls on background 0; the second class is bigger and its middle brighter."""
-    rng = np.random.default_rng(seed)
-    labels = np.repeat(np.arange(len(counts)), counts)
-    distance = np.sqrt(((np.indices((12, 12, 12)) - 5.5) ** 2).sum(axis=0))
-    radii = rng.normal(3 + labels, 0.6).clip(1.5, 5.5)
-    inside = distance < radii[:, None, None, None]
-    light = 80 + 40 * labels[:, None, None, None] * (distance < 2) + rng.normal(0, 20, inside.shape)
-    return (inside * light.clip(1, 255)).astype("uint8"), labels
-
-
-def volume_spec(folder, counts=(24, 24), folds=2, groups=None, **sections):
-    volumes, labels = balls(counts)
-    np.savez(folder / "balls.npz", all_images=volumes, all_labels=labels)
-    source = {"kind": "npz", "path": "balls.npz"}
-    splits = {"folds": folds, "fractions": {"train": 0.75, "val": 0.25, "test": 0.0}}
-    if groups is not None:
-        pd.DataFrame({"exam": groups}).to_csv(folder / "balls.csv", index=False)
-        source, splits = source | {"table": "balls.csv"}, splits | {"group": "exam"}
-    values = {
-        "name": "balls",
-        "source": source,
-        "input": {"shape": [12, 12, 12, 1]},
-        "splits": splits,
-        "preprocessing": [{"step": "rescale"}],
-        "autoencoder": {"filters": [4], "bottleneck": 8, "epochs": 1},
-        "classifier": {"filters": [4], "dense": [8]},
-        "training": {"epochs": 2, "batch_size": 8},
-    }
-    return DataSpec.from_dict(values | sections, folder=folder)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +36,7 @@ def everything(folder, samples):
 
 def saved(output):
     found = [json.loads(path.read_text()) for path in sorted((output / "comparison_folds").glob("*.json"))]
-    return {(each["method"], each["fold"]): each for each in found}
+    return {(each["entry"], each["fold"]): each for each in found}
 
 
 # -------------------------------------------------------------------------------------------------- the table
@@ -83,9 +52,11 @@ def test_a_complete_row_for_every_method(everything):
         assert everything[metric].between(0, 1).all()
         assert (everything[f"{metric}_low"] <= everything[metric]).all()
         assert (everything[f"{metric}_high"] >= everything[metric]).all()
+    assert everything["peak_memory_mb"].ge(0).all()
     best = everything["accuracy"].idxmax()
     assert everything["p_value"].isna().tolist() == [row == best for row in everything.index]
-    assert everything.attrs["best"] == everything["method"][best]
+    assert everything["p_value_trivial"].isna().tolist() == [method == "trivial" for method in everything["method"]]
+    assert everything.attrs["best"] == best
     assert everything.attrs["trivial"] == everything.set_index("method").loc["trivial", "features"] == "size"
     assert "not corrected" in everything.attrs["caveat"]
 
@@ -125,21 +96,21 @@ def test_figures_are_those_of_the_kept_probabilities(everything, folder):
 def test_methods_that_look_beat_the_majority(everything):
     area = everything.set_index("method")["auc"]
     assert area["majority"] == 0.5
-    assert area[["trivial", "svm_linear", "svm_poly", "svm_rbf", "ann"]].min() > 0.75
+    assert area[["trivial", "svm_linear", "svm_poly", "svm_rbf", "random_forest"]].min() > 0.75
 
 
 def test_majority_by_hand(tmp_path):
     # 18 of 24 are of class 0; both folds hold 9 and 3.
-    table = compare(volume_spec(tmp_path, (18, 6)), ["majority"])
+    table = compare(volume_spec(tmp_path, (18, 6)), ["majority", "trivial"])
     row = table.iloc[0]
     assert row[["accuracy", "sensitivity", "specificity", "auc"]].tolist() == [0.75, 0, 1, 0.5]
     assert row[["accuracy_low", "accuracy_high"]].tolist() == [0.75, 0.75]
-    assert np.isnan(row["p_value"])
+    assert table["p_value"].isna().tolist() == [row["accuracy"] >= table["accuracy"].max(), table.attrs["best"] == 1]
 
 
 def test_p_values_by_hand(everything, folder):
     """Two folds: t = mean difference over the root of (1/2 + 1/1) times the variance, 1 degree of freedom."""
-    results, best = saved(folder / "out"), everything.attrs["best"]
+    results, best = saved(folder / "out"), everything["method"][everything.attrs["best"]]
     other = "majority"
     difference = np.array(
         [results[best, k]["metrics"]["accuracy"] - results[other, k]["metrics"]["accuracy"] for k in (1, 2)]
@@ -172,15 +143,15 @@ def test_trivial_tells_fast_tracks_from_slow(tmp_path):
         "splits": {"folds": 2},
     }
     table = compare(DataSpec.from_dict(values, folder=tmp_path), ["trivial", "svm_rbf"]).set_index("method")
-    assert table["features"].tolist() == ["mean step", "motility features"]
+    assert table["features"].tolist() == ["none", "mean step", "motility features"]
     assert table.loc["trivial", "auc"] > 0.98
     assert table.attrs["trivial"] == "mean step"
 
 
 def test_three_classes_have_means_over_the_classes(tmp_path):
-    table = compare(volume_spec(tmp_path, (10, 10, 10)), ["majority", "svm_linear"])
-    assert table.loc[0, FIGURES].tolist() == pytest.approx([1 / 3, 2 / 3, 1 / 3, 0.5])
-    assert table.loc[1, "accuracy"] > 0.5
+    table = compare(volume_spec(tmp_path, (10, 10, 10)), ["svm_linear"]).set_index("method")
+    assert table.loc["majority", FIGURES].tolist() == pytest.approx([1 / 3, 2 / 3, 1 / 3, 0.5])
+    assert table.loc["svm_linear", "accuracy"] > 0.5
 
 
 def test_groups_never_straddle_folds(tmp_path):
@@ -191,22 +162,24 @@ def test_groups_never_straddle_folds(tmp_path):
         assert len(training) + len(test) == 48
     inner = []
 
-    def spy(problem, rows, seed):
-        inner.append(set(problem.samples.groups[rows]))
-        return METHODS["svm_linear"].train(problem, rows, seed)
+    def spy(fold):
+        inner.append(set(fold.samples.groups))
+        for training, test in fold.inner_splits():
+            assert not set(fold.samples.groups[training]) & set(fold.samples.groups[test])
+        return METHODS["svm_linear"].train(fold)
 
-    spied = Method("hand-made", spy)
+    spied = Method("features", spy)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(METHODS, "spied", spied)
         table = compare(samples.spec, ["spied"], samples=samples)
     assert [len(each) for each in inner] == [len(set(samples.groups[rows])) for rows, _ in outer_folds(samples)]
-    assert table["error"].tolist() == [""]
+    assert table["error"].tolist() == [""] * 3
 
 
 # ------------------------------------------------------------------------------------------ failing, resuming
 
 
-def fail(problem, rows, seed):
+def fail(fold):
     raise RuntimeError("out of luck")
 
 
@@ -225,8 +198,10 @@ def test_a_method_that_fails_is_a_row(samples, tmp_path, monkeypatch, caplog):
 
 def test_where_all_methods_fail_there_is_a_table(samples, monkeypatch):
     monkeypatch.setitem(METHODS, "cnn", Method("pixels", fail))
+    for name in ("majority", "trivial"):
+        monkeypatch.setitem(METHODS, name, Method("none", fail))
     table = compare(samples.spec, ["cnn"], samples=samples)
-    assert (len(table), table.attrs["best"], table.attrs["caveat"]) == (1, None, "No method gave a result.")
+    assert (len(table), table.attrs["best"], table.attrs["caveat"]) == (3, None, "No method gave a result.")
 
 
 def test_goes_on_with_the_folds_that_are_missing(samples, tmp_path, monkeypatch):
@@ -237,9 +212,9 @@ def test_goes_on_with_the_folds_that_are_missing(samples, tmp_path, monkeypatch)
     trained = []
 
     def watched(name):
-        def train(problem, rows, seed):
-            trained.append((name, seed))
-            return method.train(problem, rows, seed)
+        def train(fold):
+            trained.append((name, fold.seed))
+            return method.train(fold)
 
         method = METHODS[name]
         return replace(method, train=train)
@@ -248,7 +223,8 @@ def test_goes_on_with_the_folds_that_are_missing(samples, tmp_path, monkeypatch)
         monkeypatch.setitem(METHODS, name, watched(name))
     second = compare(samples.spec, CHEAP, tmp_path, samples=samples)
     assert trained == [("svm_linear", 2)]
-    pd.testing.assert_frame_equal(first.drop(columns="seconds"), second.drop(columns="seconds"))
+    costs = ["seconds", "peak_memory_mb"]
+    pd.testing.assert_frame_equal(first.drop(columns=costs), second.drop(columns=costs))
     assert json.loads(lost.read_text())["probabilities"] == before["probabilities"]
     compare(samples.spec, [*CHEAP, "svm_poly"], tmp_path, samples=samples)  # a method more is no other comparison
     assert trained == [("svm_linear", 2)]
@@ -257,6 +233,7 @@ def test_goes_on_with_the_folds_that_are_missing(samples, tmp_path, monkeypatch)
 def test_refuses_results_of_other_settings_or_data(samples, tmp_path):
     compare(samples.spec, ["majority"], tmp_path, samples=samples)
     (tmp_path / "comparison_folds" / "trivial-1.json").write_text("{")
+    (tmp_path / "comparison_folds" / "trivial-2.json").unlink()
     values = samples.spec.to_dict()
     values["training"]["epochs"] = 9
     other = replace(samples, spec=DataSpec.from_dict(values))
@@ -274,7 +251,7 @@ def test_the_spec_that_counts_is_the_one_given(samples):
     values = samples.spec.to_dict()
     values["splits"]["folds"] = 3
     table = compare(DataSpec.from_dict(values, folder=samples.spec.folder), ["majority"], samples=samples)
-    assert table["folds"].tolist() == [3]
+    assert table["folds"].tolist() == [3, 3]
 
 
 # -------------------------------------------------------------------------------------------------- bad input
@@ -319,7 +296,7 @@ def test_training_sees_no_value_of_the_test_fold(samples):
     spoilt.values[test[1:]] = 255
     for method in ("trivial", "svm_linear"):
         train = METHODS[method].train
-        expected, found = (train(Problem(each), training, 1)(test[:1]) for each in (samples, spoilt))
+        expected, found = (train(Fold(Problem(each), training, 1))(test[:1]) for each in (samples, spoilt))
         np.testing.assert_array_equal(found, expected)
 
 
@@ -339,7 +316,7 @@ def test_nodules_by_size_and_by_features(data_folder):
         "splits": {"given": {"train": "train", "val": "test"}, "group": "exam_id", "folds": 3},
     }
     table = compare(DataSpec.from_dict(values), ["trivial", "svm_linear"]).set_index("method")
-    assert table["samples"].tolist() == [618, 618]
+    assert table["samples"].tolist() == [618] * 3
     assert table.loc["trivial", "auc"] > 0.8
     assert table.loc["svm_linear", "auc"] > table.loc["trivial", "auc"] - 0.02
 
@@ -351,8 +328,10 @@ def test_folds_of_the_users_own_and_a_single_one(samples):
     table = compare(samples.spec, ["majority", "trivial"], samples=samples, folds=one).set_index("method")
     assert table["folds"].tolist() == [1, 1]
     assert table["samples"].tolist() == [held_out.sum()] * 2
-    assert table["p_value"].isna().all()
     trivial = table.loc["trivial"]
+    assert np.isnan(trivial["p_value"])
+    # Two samples of three are of no use to the majority: a paired bootstrap of twelve tells the two apart.
+    assert table.loc["majority", "p_value"] == table.loc["majority", "p_value_trivial"] < 0.2
     # A bootstrap of the one part gives an interval where a t interval over folds could not.
     assert 0 <= trivial["accuracy_low"] < trivial["accuracy"] <= trivial["accuracy_high"] <= 1
 

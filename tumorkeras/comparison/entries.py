@@ -1,0 +1,55 @@
+"""The rows of a comparison: a method, and what it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tumorkeras.comparison.feature_sets import HAND_MADE
+from tumorkeras.comparison.methods import BASELINES, METHODS
+from tumorkeras.errors import SpecError
+
+
+class Entry(NamedTuple):
+    """A method, and the feature sets it reads, joined by ``+``, or whatever else it reads."""
+
+    method: str
+    features: str
+
+    @property
+    def key(self) -> str:
+        """What the entry is called on disk.
+
+        Examples
+        --------
+        >>> Entry("svm_rbf", "hand-made").key, Entry("svm_rbf", "clinical").key, Entry("cnn", "pixels").key
+        ('svm_rbf', 'svm_rbf@clinical', 'cnn')
+        """
+        usual = METHODS[self.method].reads != "features" or self.features == HAND_MADE
+        return self.method if usual else f"{self.method}@{self.features}"
+
+
+def entries_of(methods: Sequence[str], features: Sequence[str]) -> list[Entry]:
+    """A row a method, of the classical ones a row a method and feature set; the baselines first where they are missing.
+
+    Raises
+    ------
+    SpecError
+        For unknown methods, methods that stand twice, or none.
+
+    Examples
+    --------
+    >>> [entry.key for entry in entries_of(["ann", "cnn"], ["hand-made", "autoencoder"])]
+    ['majority', 'trivial', 'ann', 'ann@autoencoder', 'cnn']
+    """
+    names = [methods] if isinstance(methods, str) else list(methods)
+    valid = ", ".join(METHODS)
+    faults = [f"{name!r} is unknown; expected some of {valid}" for name in names if name not in METHODS]
+    faults += [f"{name!r} stands more than once" for name in dict.fromkeys(names) if names.count(name) > 1]
+    if not names:
+        faults.append(f"names no method; expected some of {valid}")
+    if faults:
+        raise SpecError("comparison.methods", faults)
+    names = [*(name for name in BASELINES if name not in names), *names]
+    read = {name: features if METHODS[name].reads == "features" else [METHODS[name].reads] for name in names}
+    return [Entry(name, each) for name in names for each in read[name]]
