@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tumorkeras.models.autoencoder import encoder_of as encoder_of
     from tumorkeras.models.classifier import build_classifier as build_classifier
     from tumorkeras.models.detector import build_detector as build_detector
+    from tumorkeras.models.freezing import freeze as freeze
     from tumorkeras.models.receptive_field import receptive_field as receptive_field
     from tumorkeras.scoring.large import predict_large as predict_large
     from tumorkeras.scoring.local import score as score
@@ -62,6 +63,7 @@ _HOMES = {
     "encoder_of": "models.autoencoder",
     "evaluate": "training.from_spec",
     "export": "serving.export",
+    "freeze": "models.freezing",
     "init": "layout",
     "load": "training",
     "load_detection": "data.detection",

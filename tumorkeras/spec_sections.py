@@ -174,6 +174,23 @@ class ClassifierSection(Section):
     """Weight of the L2 penalty on the kernels."""
     pretraining: Literal["none", "autoencoder"] = "autoencoder"
     """Where the first weights of the convolutions come from."""
+    frozen: bool | str = False
+    """Which of these convolutions are not trained: none, all (true), or all up to the named one, such as conv_2."""
+    layer_decay: PositiveFraction = 1.0
+    """Learning rate of the last convolution as a share of the head's, of the one before it as a share of that, ..."""
+    unfreeze_every: PositiveInt | None = None
+    """Epochs after which the last convolution begins to learn, after as many more the one before it; null: at once."""
+
+    @model_validator(mode="after")
+    def _frozen_is_a_convolution(self) -> Self:
+        names = [f"conv_{k + 1}" for k in range(len(self.filters))]
+        if isinstance(self.frozen, str) and self.frozen not in names:
+            raise ValueError(f"frozen: {self.frozen!r} is neither true nor false nor one of {', '.join(names)}")
+        if self.frozen in (True, names[-1]) and self.unfreeze_every is not None:
+            raise ValueError(
+                "unfreeze_every: all convolutions are frozen, none would begin to learn; give one of the two"
+            )
+        return self
 
 
 class AnchorsSection(Section):

@@ -135,7 +135,7 @@ def test_volumes_train_in_mixed_precision():
 
 
 def test_every_field_of_the_spec_is_an_argument():
-    section = ClassifierSection().model_dump(exclude={"pretraining"})
+    section = ClassifierSection().model_dump(exclude={"pretraining", "frozen", "layer_decay", "unfreeze_every"})
     spec = DataSpec.from_dict({"name": "m", "source": {"kind": "simulation"}, "input": {"shape": [101, 9, 9, 1]}})
     assert build_classifier(spec.input.shape, 3, **section).output_shape == (None, 3)
 

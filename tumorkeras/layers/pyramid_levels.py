@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Self
 
 import keras
@@ -59,23 +60,44 @@ class PyramidLevels(keras.layers.Layer):
             )
         wanted = list(found) if levels is None else list(levels)
         unknown = [f"level {name!r} is not one of {', '.join(found)}" for name in wanted if name not in found]
-        if isinstance(frozen, str) and frozen not in found:
-            unknown.append(f"frozen: {frozen!r} is neither a truth value nor one of {', '.join(found)}")
+        unknown += _unknown_level(frozen, found)
         if unknown:
             raise ModelError(self.name, unknown)
-        self.backbone, self.level_names, self.frozen = backbone, wanted, frozen
+        self.backbone, self.level_names = backbone, wanted
         ends = {name: backbone.get_layer(layer).output for name, layer in found.items()}
         # In a tuple of its own kind: were it an attribute, Keras would save the shared layers under it too.
         self._graph = _Untracked(keras.Model(backbone.input, [ends[name] for name in wanted]))
-        needed = {id(layer) for layer in self._graph.model.layers}
-        still = [layer for layer in backbone.layers if id(layer) not in needed]
-        if frozen:
-            still += (backbone if frozen is True else keras.Model(backbone.input, ends[frozen])).layers
-        for layer in still:
-            layer.trainable = False
+        self._stop(frozen)
         for layer in backbone._flatten_layers():
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = MOMENTUM
+
+    def freeze(self, frozen: bool | str) -> None:
+        """Freeze anew: what the argument ``frozen`` of the layer says, and all else that a level needs is trained.
+
+        Raises
+        ------
+        ModelError
+            If the backbone has not the named level.
+        """
+        unknown = _unknown_level(frozen, self.backbone.pyramid_level_inputs)
+        if unknown:
+            raise ModelError(self.name, unknown)
+        for layer in self.backbone.layers:
+            layer.trainable = True
+        self._stop(frozen)
+
+    def _stop(self, frozen: bool | str) -> None:
+        self.frozen = frozen
+        needed = {id(layer) for layer in self._graph.model.layers}
+        still = [layer for layer in self.backbone.layers if id(layer) not in needed]
+        if frozen is True:
+            still = self.backbone.layers
+        elif frozen:
+            end = self.backbone.get_layer(self.backbone.pyramid_level_inputs[frozen]).output
+            still += keras.Model(self.backbone.input, end).layers
+        for layer in still:
+            layer.trainable = False
 
     def build(self, input_shape: Any) -> None:
         """The backbone is built already."""
@@ -103,6 +125,12 @@ class PyramidLevels(keras.layers.Layer):
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Make an equal layer."""
         return cls(**{**config, "backbone": keras.saving.deserialize_keras_object(config["backbone"])})
+
+
+def _unknown_level(frozen: bool | str, levels: Collection[str]) -> list[str]:
+    if not isinstance(frozen, str) or frozen in levels:
+        return []
+    return [f"frozen: {frozen!r} is neither a truth value nor one of {', '.join(levels)}"]
 
 
 class _Untracked:

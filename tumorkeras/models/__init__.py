@@ -3,6 +3,7 @@
 from tumorkeras.models.autoencoder import build_autoencoder, decoder_of, encoder_of, target_of
 from tumorkeras.models.classifier import build_classifier
 from tumorkeras.models.detector import Detector, TrainingSettings, build_detector
+from tumorkeras.models.freezing import freeze
 from tumorkeras.models.receptive_field import receptive_field
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "build_detector",
     "decoder_of",
     "encoder_of",
+    "freeze",
     "receptive_field",
     "target_of",
 ]

@@ -227,7 +227,7 @@ def encoder_of(model: keras.Model) -> keras.Model:
     >>> encoder_of(build_autoencoder((8, 8, 1), filters=(4,))).output_shape
     (None, 64)
     """
-    return _part_of(model, "features", name="encoder")
+    return part_of(model, "features", name="encoder")
 
 
 def decoder_of(model: keras.Model) -> keras.Model:
@@ -263,10 +263,22 @@ def target_of(model: keras.Model) -> keras.Model:
     >>> float(target_of(model)(np.full((1, 8, 8, 1), 3.0))[0, 0, 0, 0])
     1.5
     """
-    return _part_of(model, "target", name="target")
+    return part_of(model, "target", name="target")
 
 
-def _part_of(model: keras.Model, layer: str, name: str) -> keras.Model:
+def part_of(model: keras.Model, layer: str, name: str) -> keras.Model:
+    """Cut out everything from the inputs to a layer, where that is first called, sharing the weights.
+
+    Raises
+    ------
+    ModelError
+        If the model has no such layer; its layers are named.
+
+    Examples
+    --------
+    >>> [layer.name for layer in part_of(build_autoencoder((8, 8, 1), filters=(4,)), "conv_1", "start").layers]
+    ['inputs', 'target', 'conv_1']
+    """
     outputs = _output_of(model, layer)
     inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
     return keras.Model(inputs, outputs, name=f"{model.name}_{name}")

@@ -37,7 +37,7 @@ def copy_encoder_weights(source: keras.Model, target: keras.Model) -> list[str]:
     ['conv_1', 'conv_2']
     """
     found, wanted = _kernels(source), _kernels(target)
-    same = [name for name in wanted if name in found and found[name].kernel.shape == wanted[name].kernel.shape]
+    same = layers_that_agree(source, target)
     if not same:
         ours = {name: tuple(layer.kernel.shape) for name, layer in wanted.items()}
         theirs = {name: tuple(layer.kernel.shape) for name, layer in found.items()}
@@ -49,6 +49,20 @@ def copy_encoder_weights(source: keras.Model, target: keras.Model) -> list[str]:
     left = f"; not the convolutions {', '.join(fresh)}" if fresh else ""
     logger.info("initial weights: copied %s%s", ", ".join(same), left)
     return same
+
+
+def layers_that_agree(source: keras.Model, target: keras.Model) -> list[str]:
+    """Names of the layers ``conv_*`` and ``dense_*`` of a model that another has with the same shape of kernel.
+
+    Examples
+    --------
+    >>> from tumorkeras.models import build_classifier
+    >>> source = build_classifier((16, 24, 24, 1), 3, filters=(4, 6), dense=(5,))
+    >>> layers_that_agree(source, build_classifier((16, 24, 24, 1), 2, filters=(4, 8), dense=(5,)))
+    ['conv_1']
+    """
+    found, wanted = _kernels(source), _kernels(target)
+    return [name for name in wanted if name in found and found[name].kernel.shape == wanted[name].kernel.shape]
 
 
 def _kernels(model: keras.Model) -> dict[str, keras.layers.Layer]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from tumorkeras.data.pipeline import batches, steps_per_epoch, training_stream
 from tumorkeras.data.samples import Samples
 from tumorkeras.models.autoencoder import target_of
 from tumorkeras.spec import Training
+from tumorkeras.training.layerwise import EVENLY, Layerwise, adam
 from tumorkeras.training.loop import run_epochs, warmed_up_cosine
 from tumorkeras.training.networks import is_classifier
 from tumorkeras.training.state import STATE_FOLDER, TrainingState
@@ -35,6 +37,7 @@ def fit(
     folder: Path | None = None,
     progress_bar: bool = True,
     origin: str = "",
+    layerwise: Layerwise = EVENLY,
 ) -> pd.DataFrame:
     """Train a classifier or an autoencoder; the model is left with its best weights.
 
@@ -58,6 +61,8 @@ def fit(
         Shown on standard error, and only on a terminal or in a notebook.
     origin : str
         Where the first weights come from; a state of another origin is refused.
+    layerwise : Layerwise
+        Smaller learning rates of earlier layers, and layers that begin to learn later; by default all learn alike.
 
     Returns
     -------
@@ -84,8 +89,8 @@ def fit(
     """
     epochs = epochs or settings.epochs
     steps = steps_per_epoch(training, settings.batch_size)
-    _compile(model, settings, steps * epochs)
-    settled = [settings.model_dump(mode="json"), epochs, origin, _layers(model)]
+    _compile(model, settings, layerwise, steps, epochs)
+    settled = [settings.model_dump(mode="json"), epochs, origin, _layers(model), asdict(layerwise)]
     fingerprint = fingerprint_of(training, validation, settled)
     state = TrainingState(model, folder and folder / STATE_FOLDER, fingerprint)
     progress = run_epochs(
@@ -102,11 +107,11 @@ def fit(
     return pd.DataFrame(progress.history)
 
 
-def _compile(model: keras.Model, settings: Training, total_steps: int) -> None:
+def _compile(model: keras.Model, settings: Training, layerwise: Layerwise, steps: int, epochs: int) -> None:
     classifier = is_classifier(model)
-    rate = warmed_up_cosine(settings.learning_rate, total_steps)
+    rate = warmed_up_cosine(settings.learning_rate, steps * epochs)
     model.compile(
-        optimizer=keras.optimizers.Adam(rate, clipnorm=1.0),
+        optimizer=adam(model, rate, layerwise, steps, epochs),
         loss="sparse_categorical_crossentropy" if classifier else "mean_squared_error",
         # Not weighted, so that accuracy and val_accuracy mean the same.
         metrics=["accuracy"] if classifier else None,

@@ -8,7 +8,8 @@ import keras
 
 from tumorkeras.anchors import Anchors
 from tumorkeras.errors import ModelError
-from tumorkeras.models import Detector, TrainingSettings, build_autoencoder, build_classifier, build_detector
+from tumorkeras.models import Detector, TrainingSettings, build_autoencoder, build_classifier, build_detector, freeze
+from tumorkeras.models.transfer import layers_that_agree
 from tumorkeras.spec import DataSpec
 
 
@@ -27,7 +28,12 @@ def autoencoder_of(spec: DataSpec) -> keras.Model:
 
 
 def classifier_of(spec: DataSpec, num_classes: int, initial: keras.Model | None = None) -> keras.Model:
-    """The classifier of a spec, with random weights or with the convolutions of ``initial``.
+    """The classifier of a spec, with random weights or with the convolutions of ``initial``, frozen as the spec says.
+
+    Raises
+    ------
+    ModelError
+        If a layer would be frozen that ``initial`` has not, or in another shape.
 
     Examples
     --------
@@ -36,8 +42,20 @@ def classifier_of(spec: DataSpec, num_classes: int, initial: keras.Model | None 
     >>> classifier_of(spec, 3, initial=autoencoder_of(spec)).output_shape
     (None, 3)
     """
-    settings = spec.classifier.model_dump(exclude={"pretraining"})
-    return build_classifier(spec.input.shape, num_classes, preprocessing=_steps(spec), initial=initial, **settings)
+    settings = spec.classifier.model_dump(exclude={"pretraining", "frozen", "layer_decay", "unfreeze_every"})
+    model = build_classifier(spec.input.shape, num_classes, preprocessing=_steps(spec), initial=initial, **settings)
+    if initial is not None and spec.classifier.frozen:
+        _freeze(model, spec.classifier.frozen, initial)
+    return model
+
+
+def _freeze(model: keras.Model, until: bool | str, initial: keras.Model) -> None:
+    freeze(model, until)
+    copied = layers_that_agree(initial, model)
+    fresh = [layer.name for layer in model.layers if layer.weights and not layer.trainable and layer.name not in copied]
+    if fresh:
+        fault = f"{', '.join(fresh)} would be frozen with random weights: {initial.name!r} has none of that shape"
+        raise ModelError("classifier.frozen", [fault])
 
 
 def detector_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,16 +12,20 @@ import pandas as pd
 
 from tumorkeras.data.detection import DetectionSamples, load_detection
 from tumorkeras.data.samples import Samples, load_samples
+from tumorkeras.errors import ModelError
 from tumorkeras.metrics import bootstrap, classification_metrics, detection_metrics, tune_threshold
 from tumorkeras.models.transfer import copy_encoder_weights
-from tumorkeras.spec import DataSpec
+from tumorkeras.spec import DataSpec, Training
 from tumorkeras.training.detect import detect, truth_of
 from tumorkeras.training.fit import fit
 from tumorkeras.training.fit_detector import anchors_of, fit_detector, warn_of_recall
+from tumorkeras.training.layerwise import Layerwise
 from tumorkeras.training.networks import autoencoder_of, classifier_of, detector_of
 from tumorkeras.training.predict import predict, reconstruction_errors, variance_errors
 
 Card = dict[str, Any]
+
+logger = logging.getLogger(__name__)
 
 
 class Recipe(NamedTuple):
@@ -79,7 +84,23 @@ def _reconstruction_metrics(network: keras.Model, samples: Samples, card: Card) 
 
 
 def _classifier(spec: DataSpec, training: Samples, initial: keras.Model | None) -> keras.Model:
+    section = spec.classifier
+    if initial is None and section.frozen:
+        mend = "set classifier.pretraining to autoencoder, or start from a trained model (initial)"
+        raise ModelError("classifier.frozen", [f"{section.frozen}, but the convolutions have random weights; {mend}"])
+    if initial is None and not _layerwise(spec).is_plain:
+        logger.warning("layer_decay and unfreeze_every slow down convolutions that start from random weights")
     return classifier_of(spec, len(training.classes), initial)
+
+
+def _layerwise(spec: DataSpec) -> Layerwise:
+    return Layerwise(spec.classifier.layer_decay, spec.classifier.unfreeze_every)
+
+
+def _fit_classifier(
+    network: keras.Model, training: Samples, validation: Samples | None, settings: Training, **options: Any
+) -> pd.DataFrame:
+    return fit(network, training, validation, settings, layerwise=_layerwise(training.spec), **options)
 
 
 def _settle_classifier(network: keras.Model, training: Samples, validation: Samples | None) -> Card:
@@ -136,7 +157,7 @@ RECIPES = {
     "classifier": Recipe(
         load_samples,
         _classifier,
-        fit,
+        _fit_classifier,
         _settle_classifier,
         _classification_metrics,
         lambda spec: spec.classifier.pretraining == "autoencoder",

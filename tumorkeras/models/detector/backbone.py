@@ -151,10 +151,29 @@ def _copied(layer: keras.layers.Layer) -> keras.layers.Layer:
     return copy
 
 
+def encoder_ends(detector: keras.Model) -> dict[str, str]:
+    """Where the levels of a built detector end, if its backbone is an autoencoder's encoder: layers by level.
+
+    Examples
+    --------
+    >>> from tumorkeras.models import build_autoencoder, build_detector
+    >>> encoder = build_autoencoder((32, 32, 1), filters=(2, 4, 4))
+    >>> encoder_ends(build_detector((32, 32, 1), 2, backbone=encoder, fusion="deepest"))
+    {'P0': 'activation_1', 'P1': 'activation_2', 'P2': 'activation_3'}
+    """
+    ends = [layer.output for layer in detector.layers if layer.name.startswith("activation_")]
+    found = _by_stride(detector.get_layer("target").output, ends)
+    return {_level_name(stride): end._keras_history.operation.name for stride, end in found.items()}
+
+
+def _level_name(stride: int) -> str:
+    return f"P{stride.bit_length() - 1}"
+
+
 def _freeze(start: keras.KerasTensor, levels: dict[int, keras.KerasTensor], frozen: bool | str) -> None:
     if frozen is False:
         return
-    named = {f"P{stride.bit_length() - 1}": level for stride, level in levels.items()}
+    named = {_level_name(stride): level for stride, level in levels.items()}
     end = levels[max(levels)] if frozen is True else named.get(frozen)
     if end is None:
         fault = f"frozen: {frozen!r} is neither a truth value nor one of {', '.join(named)}"
