@@ -26,6 +26,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+from pages import put_between_marks
 
 from tumorkeras import DataSpec, train
 from tumorkeras.anchors import propose_anchors
@@ -203,10 +204,7 @@ def main() -> None:
     if options.write is None:
         print("\n".join(lines))
         return
-    first, last = f"<!-- {options.mark} -->", f"<!-- /{options.mark} -->"
-    before, _, rest = options.write.read_text(encoding="utf-8").partition(first)
-    text = "\n".join([before + first, *lines, last + rest.partition(last)[2]])
-    options.write.write_text(text, encoding="utf-8")
+    put_between_marks(options.write, options.mark, "\n".join(lines))
 
 
 def expanded(task: str) -> list[str]:

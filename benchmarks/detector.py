@@ -26,8 +26,10 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
+from pages import put_between_marks
+
 THREADS = 2
-MARKS = "<!-- detector-speed -->", "<!-- /detector-speed -->"
+MARK = "detector-speed"
 SCALE = "ResNet-18 V2 alone, 320 x 320, forward, batch 1"
 
 # Run by the other Python: a line of JSON in, a time out.
@@ -268,9 +270,7 @@ def main() -> None:
     if options.write is None:
         print(text)
         return
-    before, _, rest = options.write.read_text(encoding="utf-8").partition(MARKS[0])
-    after = rest.partition(MARKS[1])[2]
-    options.write.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}", encoding="utf-8")
+    put_between_marks(options.write, MARK, text)
 
 
 if __name__ == "__main__":

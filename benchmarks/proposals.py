@@ -20,6 +20,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
+from pages import put_between_marks
 
 from tumorkeras import propose_regions, read_annotations
 from tumorkeras.boxes import CORNERS, iou
@@ -27,7 +28,7 @@ from tumorkeras.files import write_whole
 from tumorkeras.metrics.intervals import bootstrap
 
 COUNTS = (50, 100, 200, 500)
-MARKS = ("<!-- proposals -->", "<!-- /proposals -->")
+MARK = "proposals"
 SHOWN, BEST = 12, 8  # images and boxes of the picture
 
 
@@ -128,15 +129,6 @@ def table_of(rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def between_marks(text: str, table: str) -> str:
-    """A text with another table between its marks."""
-    before, mark, rest = text.partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
-    if not mark or not end:
-        raise SystemExit(f"the file has not the marks {' and '.join(MARKS)}")
-    return f"{before}{mark}\n{table}{end}{after}"
-
-
 def picture(labelled: list[Labelled]) -> bytes:
     """Some images, the best boxes in blue; labelled boxes in green where 200 boxes reach them, else in red."""
     tiles = []
@@ -175,7 +167,7 @@ def main() -> None:
     table = table_of(rows)
     print(table)
     if options.write:
-        write_whole(options.write, between_marks(options.write.read_text(encoding="utf-8"), table))
+        put_between_marks(options.write, MARK, table)
     if options.picture:
         write_whole(options.picture, picture(busi(folder, "train")))
 

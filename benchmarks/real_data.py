@@ -1,10 +1,12 @@
-"""The README's table on simulated and real data: every method of a task on the same folds.
+"""The comparison on simulated and real data: every method of a task on the same folds.
 
     TUMORKERAS_DATA=... python benchmarks/real_data.py [TASK ...] [--output benchmarks/results] [--runs 3]
+        [--write docs/comparison.md] [--pictures docs/images]
 
 The settings are those of ``examples/TASK.yaml``; stopping and tuning happen inside the training folds. A run that was
 stopped goes on with the folds that are missing. Each task's table goes to standard output and to OUTPUT/TASK/table.md,
-all figures to OUTPUT/TASK/comparison.csv.
+all figures to OUTPUT/TASK/comparison.csv; with --write also between the marks of the task in a page, and with
+--pictures the methods in the order of the task's figure are drawn.
 
 "Samples per second" is the rate of scoring in batches of 64 on the machine that prints the table, from tracks or
 volumes in memory to probabilities: features and prediction, or drawing and the network, after a first run that is not
@@ -15,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import os
 import platform
 import statistics
@@ -30,15 +31,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pandas as pd
+from pages import put_between_marks
 
-from tumorkeras import DataSpec, compare, load_samples
-from tumorkeras.comparison import METHODS, Problem, outer_folds
+from tumorkeras import DataSpec, compare, load_samples, plots
+from tumorkeras.comparison import METHODS, Fold, Problem, outer_folds
 from tumorkeras.data.pipeline import batches
 from tumorkeras.data.samples import Samples
 from tumorkeras.features.table import sample_features, trivial_feature
 from tumorkeras.files import write_whole
-from tumorkeras.metrics.intervals import bootstrap
-from tumorkeras.metrics.ranking import weighted_auc
 from tumorkeras.training.networks import classifier_of
 from tumorkeras.training.predict import compiled
 
@@ -46,13 +46,17 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 SCORED = 512  # at least, in a run that is timed: fewer would time the start of a batch
 NAMES = {
     "majority": "most frequent class",
+    "trivial": "logistic regression",
     "svm_linear": "SVM, linear",
     "svm_poly": "SVM, polynomial",
     "svm_rbf": "SVM, radial",
     "ann": "ANN, two hidden layers",
-    "cnn": "3D CNN",
-    "autoencoder_cnn": "3D CNN that starts from the autoencoder",
+    "random_forest": "random forest",
+    "cnn": "CNN",
+    "autoencoder_cnn": "CNN that starts from the autoencoder",
+    "cnn_ensemble": "three CNNs, each stopped by another inner fold",
 }
+FIGURES = ("sensitivity", "specificity", "accuracy", "auc")
 Folds = list[tuple[np.ndarray, np.ndarray]]
 
 
@@ -87,7 +91,6 @@ class Task:
     folds: Callable[[Samples], Folds] = outer_folds
     changes: dict[str, dict[str, Any]] = field(default_factory=dict)
     caution: str = ""
-    pair: tuple[str, str] | None = None  # two methods of which the AUC's difference is printed; of one fold
 
 
 PAIRS_CAUTION = "pairs share experiments: the interval is too narrow"
@@ -96,7 +99,7 @@ SHAPE_OF_MOTION = {
     "rendering": {"normalise_scale": True},
     "input": {"spacing": [1, 1.5, 1.5], "units": "mean steps of the cell"},
     "training": {"patience": 40},
-    "comparison": {"methods": ["majority", "svm_rbf", "cnn"]},
+    "comparison": {"methods": ["svm_rbf", "cnn"], "features": ["hand-made"]},
 }
 TASKS = {
     "simulated_3000": Task("3 simulated kinds, 3,000 each", "simulated_3000", "accuracy"),
@@ -130,9 +133,9 @@ TASKS = {
         SHAPE_OF_MOTION,
         PAIRS_CAUTION,
     ),
-    "lidc_nodules_validation": Task(
-        "LIDC nodules, given validation part", "lidc_nodules", "auc", given_split, pair=("cnn", "trivial")
-    ),
+    "lidc_nodules": Task("LIDC nodules, folds of whole exams of the training part", "lidc_nodules", "auc"),
+    "lidc_nodules_validation": Task("LIDC nodules, given validation part", "lidc_nodules", "auc", given_split),
+    "busi_crops": Task("BUSI lesions, benign vs malignant, folds of the training part", "busi_crops", "auc"),
 }
 
 
@@ -144,8 +147,8 @@ def changed(spec: DataSpec, changes: dict[str, dict[str, Any]]) -> DataSpec:
     return DataSpec.from_dict(values, folder=spec.folder)
 
 
-def run_task(name: str, output: Path, runs: int) -> str:
-    """Compare the methods of the task's example; the table as Markdown."""
+def run_task(name: str, output: Path, runs: int) -> tuple[str, pd.DataFrame]:
+    """Compare the methods of the task's example; the table as Markdown, and as it is."""
     task = TASKS[name]
     spec = changed(DataSpec.from_yaml(EXAMPLES / f"{task.example}.yaml"), task.changes)
     samples = load_samples(spec)
@@ -153,33 +156,34 @@ def run_task(name: str, output: Path, runs: int) -> str:
     if task.folds is held_out_pairs:
         # The experiments make the folds; inside a training fold one experiment of a class may be all there is.
         samples = replace(samples, table=samples.table.assign(group=None))
-    table = compare(spec, output=output / name, samples=samples, folds=folds)
-    rates = scoring_rates(table["method"][table["error"] == ""].tolist(), samples, *folds[0], runs)
-    text = markdown(task, table, rates)
-    if task.pair is not None and not set(task.pair) & set(table["method"][table["error"] != ""]):
-        text += f"\n\n{difference_of(task.pair, output / name, samples)}"
-    return text
+    table = compare(spec, output=output / name, samples=samples, folds=folds, progress_bar=False)
+    rates = scoring_rates(table, samples, *folds[0], runs)
+    return markdown(task, table, rates), table
 
 
 def scoring_rates(
-    methods: list[str], samples: Samples, training: np.ndarray, test: np.ndarray, runs: int
-) -> dict[str, float]:
-    """Samples per second of each method that reads them, by median times on the fold's test rows."""
+    table: pd.DataFrame, samples: Samples, training: np.ndarray, test: np.ndarray, runs: int
+) -> dict[int, float]:
+    """Samples per second of rows that read hand-made features or pixels, by median times on the fold's test rows."""
     rows = np.resize(test, max(len(test), SCORED))  # once more from the start where they are few
     held_out, problem = samples.select(rows), Problem(samples)
-    measure = {"hand-made": sample_features, "trivial": trivial_feature}
-    measuring = {name: median_seconds(partial(work, held_out), runs) for name, work in measure.items()}
-    predicting = {}
-    for method in methods:
-        features = METHODS[method].features
-        if features == "pixels":
-            work = network_work(held_out)
-        elif features in measure:  # the problem keeps what it has measured: here the prediction alone is timed
-            work = partial(METHODS[method].train(problem, training, 1), rows)
+    hand_made = problem.in_words("hand-made")
+    measuring = {
+        hand_made: median_seconds(partial(sample_features, held_out), runs),
+        problem.in_words("trivial"): median_seconds(partial(trivial_feature, held_out), runs),
+    }
+    rates = {}
+    for place, row in table.iterrows():
+        method = METHODS[row["method"]]
+        if method.reads == "pixels":
+            spent = median_seconds(network_work(held_out), runs) * (3 if row["method"] == "cnn_ensemble" else 1)
+        elif row["features"] in measuring:  # the problem keeps what it has measured: here the prediction alone is timed
+            predictor = method.train(Fold(problem, training, 1))
+            spent = median_seconds(partial(predictor, rows), runs) + measuring[row["features"]]
         else:
             continue
-        predicting[method] = median_seconds(work, runs) + measuring.get(features, 0.0)
-    return {method: len(rows) / spent for method, spent in predicting.items()}
+        rates[place] = len(rows) / spent
+    return rates
 
 
 def network_work(held_out: Samples) -> Callable[[], None]:
@@ -204,52 +208,41 @@ def median_seconds(work: Callable[[], object], runs: int) -> float:
     return statistics.median(times[1:])
 
 
-def difference_of(pair: tuple[str, str], folder: Path, samples: Samples) -> str:
-    """The difference of two methods' AUC on the one fold, with its bootstrap interval, as a sentence.
-
-    Both methods are read on the same resample of whole groups (exams), so that what they share cancels out.
-    """
-    paths = [folder / "comparison_folds" / f"{method}-1.json" for method in pair]
-    first, second = (json.loads(path.read_text(encoding="utf-8")) for path in paths)
-    positive = np.array(first["labels"]) == 1
-    scores = [np.array(found["probabilities"])[:, 1] for found in (first, second)]
-    groups = None if samples.groups is None else samples.groups[first["rows"]]
-
-    def difference(weights: np.ndarray) -> np.ndarray:
-        return weighted_auc(positive, scores[0], weights) - weighted_auc(positive, scores[1], weights)
-
-    found = bootstrap(difference, len(positive), groups=groups, resamples=10_000)
-    value, low, high = (float(ends[0]) for ends in (found.value, found.low, found.high))
-    units = f"{found.units} {'samples' if groups is None else 'groups'}"
-    names = f"{NAMES[pair[0]]} minus {NAMES.get(pair[1], 'trivial feature')}"
-    return f"AUC of {names}: {value:+.3f} [{low:+.3f}, {high:+.3f}], paired bootstrap of {units}."
-
-
-def markdown(task: Task, table: pd.DataFrame, rates: dict[str, float]) -> str:
+def markdown(task: Task, table: pd.DataFrame, rates: dict[int, float]) -> str:
     """The rows of one task as a Markdown table, the best first and in bold."""
     samples, folds = table[["samples", "folds"]].iloc[0]
     caption = f"{task.title}: {samples:,} samples, {folds} {'fold' if folds == 1 else 'folds'}"
     caption += f" ({task.caution})" if task.caution else ""
-    figure = "AUC" if task.metric == "auc" else task.metric
-    lines = [f"| {caption} | {figure} [95 %] | s to train a fold | samples per s |", "| --- | ---: | ---: | ---: |"]
-    for place, (_, row) in enumerate(table.sort_values(task.metric, ascending=False, kind="stable").iterrows()):
-        lines.append(line_of(row, task.metric, rates.get(row["method"]), best=place == 0))
-    return "\n".join(lines)
+    names = ["AUC" if name == "auc" else name for name in FIGURES]
+    heads = ["method", "reads", *names, "p, best", f"p, {table.attrs['trivial']}", "s a fold", "MB", "samples per s"]
+    lines = [f"| {' | '.join(heads)} |", "| --- | --- |" + " ---: |" * (len(heads) - 2)]
+    ordered = table.sort_values(task.metric, ascending=False, kind="stable")
+    lines += [line_of(row, rates.get(row.name), best=row.name == table.attrs["best"]) for _, row in ordered.iterrows()]
+    return "\n".join([f"{caption}.", "", *lines, "", table.attrs["caveat"]])
 
 
-def line_of(row: pd.Series, metric: str, rate: float | None, *, best: bool) -> str:
-    """One method's line of the table."""
-    method, features = row["method"], row["features"]
-    name = f"{features} alone" if method == "trivial" else NAMES[method]
-    if METHODS[method].features == "hand-made":
-        name += f" ({features})"
+def line_of(row: pd.Series, rate: float | None, *, best: bool) -> str:
+    """One line of the table."""
+    name = f"**{NAMES[row['method']]}**" if best else NAMES[row["method"]]
     if row["error"]:
-        return f"| {name} | failed: {row['error']} | | |"
-    figure = f"{row[metric]:.3f} [{row[f'{metric}_low']:.3f}, {row[f'{metric}_high']:.3f}]"
-    figure = f"**{figure}**" if best else figure
-    spent = f"{row['seconds']:.1f}" if row["seconds"] >= 0.1 else "< 0.1"
+        return f"| {name} | {row['features']} | failed: {row['error']} |" + " |" * 8
+    figures = [f"{row[metric]:.3f} [{row[f'{metric}_low']:.3f}, {row[f'{metric}_high']:.3f}]" for metric in FIGURES]
+    tests = [p_value(row[column]) for column in ("p_value", "p_value_trivial")]
+    costs = [f"{row['seconds']:.1f}" if row["seconds"] >= 0.1 else "< 0.1", f"{row['peak_memory_mb']:.0f}"]
     speed = "" if rate is None else f"{float(format(rate, '.2g')):,.0f}"
-    return f"| {name} | {figure} | {spent} | {speed} |"
+    return f"| {' | '.join([name, row['features'], *figures, *tests, *costs, speed])} |"
+
+
+def p_value(value: float) -> str:
+    """In three digits; nothing for a row that is not tested against itself."""
+    return "" if np.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def draw(name: str, table: pd.DataFrame, folder: Path) -> None:
+    """The task's methods by its figure, best first."""
+    ax = plots.comparison(table, TASKS[name].metric)
+    ax.set_title(TASKS[name].title, loc="left")
+    (folder / f"comparison_{name}.png").write_bytes(plots.to_png(ax, dpi=110))
 
 
 def main() -> None:
@@ -258,6 +251,8 @@ def main() -> None:
     parser.add_argument("tasks", nargs="*", metavar="TASK", help=f"of {', '.join(TASKS)}; by default all")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--runs", type=int, default=3, help="timed runs of the scoring, at least 3")
+    parser.add_argument("--write", type=Path, help="page with marks <!-- TASK --> and <!-- /TASK -->")
+    parser.add_argument("--pictures", type=Path, help="folder for a picture of each task")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.tasks if name not in TASKS]
     if unknown:
@@ -267,9 +262,13 @@ def main() -> None:
     machine = f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
     print(f"{machine}\n")
     for name in arguments.tasks or TASKS:
-        text = run_task(name, arguments.output, arguments.runs)
+        text, table = run_task(name, arguments.output, arguments.runs)
         write_whole(arguments.output / name / "table.md", f"{text}\n\n{machine}\n")
         print(f"{text}\n", flush=True)
+        if arguments.write:
+            put_between_marks(arguments.write, name, text)
+        if arguments.pictures:
+            draw(name, table, arguments.pictures)
 
 
 if __name__ == "__main__":

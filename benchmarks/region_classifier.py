@@ -24,6 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pandas as pd
+from pages import put_between_marks
 
 from tumorkeras import DataSpec
 from tumorkeras.comparison.detection import compare_detectors
@@ -110,9 +111,7 @@ def main() -> None:
     if options.write is None:
         print(text)
         return
-    first, last = f"<!-- {options.mark} -->", f"<!-- /{options.mark} -->"
-    before, _, rest = options.write.read_text(encoding="utf-8").partition(first)
-    write_whole(options.write, "\n".join([before + first, text, last + rest.partition(last)[2]]))
+    put_between_marks(options.write, options.mark, text)
 
 
 if __name__ == "__main__":
