@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from tumorkeras.data.pipeline import arrays_of
 from tumorkeras.data.samples import Samples, load_samples
@@ -21,6 +22,7 @@ from tumorkeras.errors import ModelError
 from tumorkeras.models import build_autoencoder, build_classifier, target_of
 from tumorkeras.spec import DataSpec
 from tumorkeras.training.fit import _balancing_weights, fit
+from tumorkeras.training.predict import predict
 
 SHAPE = (6, 8, 8, 1)
 MODEL = {"filters": (4,), "dense": (8,)}
@@ -272,3 +274,14 @@ def test_a_validation_loss_that_never_is_a_number_ends_in_words(samples):
     model = build_autoencoder(SHAPE, filters=(4,))
     with pytest.raises(ModelError, match="no epoch has a finite validation loss"):
         fit(model, small, huge, spec_of(augment=[]).training, epochs=2)
+
+
+def test_trainings_one_after_the_other_leave_no_warnings(caplog, monkeypatch):
+    """TensorFlow takes the steps of several models for one that is traced again and again."""
+    monkeypatch.setattr(tf.get_logger(), "propagate", True)
+    samples = load_samples(spec_of(epochs=1, augment=[]))
+    for _ in range(6):
+        model = build_classifier(SHAPE, 3, filters=(2,), dense=(2,))
+        fit(model, samples.part("train"), samples.part("val"), samples.spec.training, progress_bar=False)
+        predict(model, samples)
+    assert [record.getMessage() for record in caplog.records if "retracing" in record.getMessage()] == []

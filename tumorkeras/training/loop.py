@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -58,18 +59,34 @@ def run_epochs(
     progress = state.restore()
     if progress.epoch < epochs and not progress.stopped:
         keeper = _Keeper(state, progress, patience, epochs, measure, value_of, progress_bar)
-        model.fit(
-            stream(progress.epoch),
-            steps_per_epoch=steps,
-            initial_epoch=progress.epoch,
-            epochs=epochs,
-            validation_data=held_out,
-            callbacks=[keeper],
-            verbose=0,
-            shuffle=False,
-        )
+        with _without_retracing_warnings():
+            model.fit(
+                stream(progress.epoch),
+                steps_per_epoch=steps,
+                initial_epoch=progress.epoch,
+                epochs=epochs,
+                validation_data=held_out,
+                callbacks=[keeper],
+                verbose=0,
+                shuffle=False,
+            )
     _check_finite(model, progress)
     return progress
+
+
+@contextmanager
+def _without_retracing_warnings() -> Iterator[None]:
+    """Each model has a step of its own; trained one after the other they look to TensorFlow like one traced anew."""
+
+    def is_another(record: logging.LogRecord) -> bool:
+        return "triggered tf.function retracing" not in record.getMessage()
+
+    logger = tf.get_logger()
+    logger.addFilter(is_another)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_another)
 
 
 def _check_finite(model: keras.Model, progress: Progress) -> None:

@@ -50,4 +50,8 @@ def variance_errors(model: keras.Model, samples: Samples, batch_size: int = 64) 
 def compiled(model: keras.Model) -> tf.types.experimental.GenericFunction:
     """The model's inference call as one graph for every batch size."""
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)]
-    return tf.function(lambda arrays: model(arrays, training=False), input_signature=signature)
+    graph = tf.function(lambda arrays: model(arrays, training=False), input_signature=signature)
+    # Traced now: tracing while they are called, the graphs of several models look to TensorFlow like one that is traced
+    # again and again, of which it warns.
+    graph.get_concrete_function()
+    return graph
