@@ -13,12 +13,16 @@ from tumorkeras.comparison.problem import Fold
 from tumorkeras.data.samples import Samples
 from tumorkeras.spec import DataSpec
 from tumorkeras.training.fit import fit
+from tumorkeras.training.layerwise import EVENLY, layerwise_of
 from tumorkeras.training.networks import classifier_of
 from tumorkeras.training.predict import predict
 
 
 def train_network(fold: Fold, *, pretrained: bool) -> Predictor:
     """The spec's classifier; with ``pretrained`` its convolutions start from those of the spec's autoencoder.
+
+    Frozen layers and layer-wise learning rates of the spec are for convolutions that have learnt something: without
+    ``pretrained`` they are left out.
 
     A part of the training fold is split off to stop the training, of the autoencoder as of the classifier, and to
     choose among settings. The autoencoder sees the training fold without its labels.
@@ -47,7 +51,8 @@ def _best(fold: Fold, training: Samples, stopping: Samples, initial: keras.Model
         settings = candidate.training.model_copy(update={"seed": fold.settings.seed})
         keras.utils.set_random_seed(settings.seed)
         model = classifier_of(candidate, fold.classes, initial)
-        history = fit(model, training, stopping, settings, progress_bar=False)
+        layerwise = EVENLY if initial is None else layerwise_of(candidate)
+        history = fit(model, training, stopping, settings, layerwise=layerwise, progress_bar=False)
         found.append((history["val_loss"].min(), model))
     return min(found, key=lambda pair: pair[0])[1]
 

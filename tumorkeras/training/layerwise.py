@@ -11,6 +11,7 @@ import keras
 from keras import ops
 
 from tumorkeras.models.freezing import BASE_END, layers_until
+from tumorkeras.spec import DataSpec
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,19 @@ class Layerwise:
 
 
 EVENLY = Layerwise()
+
+
+def layerwise_of(spec: DataSpec) -> Layerwise:
+    """How the layers of a spec's classifier learn.
+
+    Examples
+    --------
+    >>> spec = DataSpec.from_dict({"name": "motion", "input": {"shape": [16, 24, 24, 1]},
+    ...     "source": {"kind": "simulation", "frames": 16}, "classifier": {"layer_decay": 0.5}})
+    >>> layerwise_of(spec)
+    Layerwise(decay=0.5, unfreeze_every=None)
+    """
+    return Layerwise(spec.classifier.layer_decay, spec.classifier.unfreeze_every)
 
 
 @keras.saving.register_keras_serializable(package="tumorkeras")

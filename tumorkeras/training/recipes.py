@@ -19,7 +19,7 @@ from tumorkeras.spec import DataSpec, Training
 from tumorkeras.training.detect import detect, truth_of
 from tumorkeras.training.fit import fit
 from tumorkeras.training.fit_detector import anchors_of, fit_detector, warn_of_recall
-from tumorkeras.training.layerwise import Layerwise
+from tumorkeras.training.layerwise import layerwise_of
 from tumorkeras.training.networks import autoencoder_of, classifier_of, detector_of
 from tumorkeras.training.predict import predict, reconstruction_errors, variance_errors
 
@@ -88,19 +88,15 @@ def _classifier(spec: DataSpec, training: Samples, initial: keras.Model | None) 
     if initial is None and section.frozen:
         mend = "set classifier.pretraining to autoencoder, or start from a trained model (initial)"
         raise ModelError("classifier.frozen", [f"{section.frozen}, but the convolutions have random weights; {mend}"])
-    if initial is None and not _layerwise(spec).is_plain:
+    if initial is None and not layerwise_of(spec).is_plain:
         logger.warning("layer_decay and unfreeze_every slow down convolutions that start from random weights")
     return classifier_of(spec, len(training.classes), initial)
-
-
-def _layerwise(spec: DataSpec) -> Layerwise:
-    return Layerwise(spec.classifier.layer_decay, spec.classifier.unfreeze_every)
 
 
 def _fit_classifier(
     network: keras.Model, training: Samples, validation: Samples | None, settings: Training, **options: Any
 ) -> pd.DataFrame:
-    return fit(network, training, validation, settings, layerwise=_layerwise(training.spec), **options)
+    return fit(network, training, validation, settings, layerwise=layerwise_of(training.spec), **options)
 
 
 def _settle_classifier(network: keras.Model, training: Samples, validation: Samples | None) -> Card:
