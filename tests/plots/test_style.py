@@ -42,6 +42,7 @@ PLOTS = {
     "confusion": lambda ax: plots.confusion(pd.DataFrame([[3, 1], [0, 4]]), ax=ax),
     "roc": lambda ax: plots.roc([0, 1, 1], [0.2, 0.4, 0.3], ax=ax),
     "embedding": lambda ax: plots.embedding(rng.normal(size=(6, 3)), [0, 1] * 3, ax=ax),
+    "clusters": lambda ax: plots.clusters(rng.normal(size=(6, 2)), [0, 1, -1] * 2, images=rng.random((6, 5, 5)), ax=ax),
     "comparison": lambda ax: plots.comparison(METHODS, ax=ax),
     "precision_recall": lambda ax: plots.precision_recall(TRUTH, FOUND, ["a", "b"], ax=ax),
     "feature_tree": lambda ax: plots.feature_tree(SELECTOR, ax=ax),

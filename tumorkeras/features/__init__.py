@@ -1,15 +1,17 @@
-"""Features of motion and of networks: extraction, selection, clustering."""
+"""Features of motion and of networks: extraction, selection, clustering, embedding."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tumorkeras.features.clustering import Clusters, cluster_features
+from tumorkeras.features.embedding import embed_features
 from tumorkeras.features.selection import RelevanceTreeSelector
 
 if TYPE_CHECKING:
     from tumorkeras.features.extraction import FeatureExtractor as FeatureExtractor
 
-__all__ = ["FeatureExtractor", "RelevanceTreeSelector"]
+__all__ = ["Clusters", "FeatureExtractor", "RelevanceTreeSelector", "cluster_features", "embed_features"]
 
 
 def __getattr__(name: str) -> Any:

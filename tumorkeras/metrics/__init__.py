@@ -1,6 +1,7 @@
 """How good a result is, with its interval: NumPy and pandas in, pandas out."""
 
 from tumorkeras.metrics.classification import classification_metrics, confusion_matrix
+from tumorkeras.metrics.clustering import clustering_agreement
 from tumorkeras.metrics.detection import compare_detections, detection_metrics
 from tumorkeras.metrics.detection_ap import AveragePrecision, average_precision
 from tumorkeras.metrics.detection_curves import Threshold, froc_points, precision_recall_points, tune_threshold
@@ -24,6 +25,7 @@ __all__ = [
     "average_precision",
     "bootstrap",
     "classification_metrics",
+    "clustering_agreement",
     "compare_detections",
     "confusion_matrix",
     "corrected_resampled_t",

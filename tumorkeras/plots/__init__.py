@@ -3,6 +3,7 @@
 Matplotlib is loaded by the first plot, not by the import. Without `ax` a plot makes its own figure.
 """
 
+from tumorkeras.plots.clusters import clusters
 from tumorkeras.plots.detection import froc, precision_recall
 from tumorkeras.plots.detection_images import detections
 from tumorkeras.plots.detection_worst import worst_detections
@@ -13,6 +14,7 @@ from tumorkeras.plots.results import comparison, confusion, roc
 from tumorkeras.plots.style import to_png
 
 __all__ = [
+    "clusters",
     "comparison",
     "confusion",
     "detections",

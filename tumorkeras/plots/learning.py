@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from tumorkeras.errors import DataError
 from tumorkeras.metrics.checks import check_labels, rows_of
-from tumorkeras.plots.style import COLORS, DASHES, INK, MARKERS, axes_for, color_of, finish, legend_beside
+from tumorkeras.plots.style import COLORS, DASHES, GREY, INK, MARKERS, axes_for, color_of, finish, legend_beside
 from tumorkeras.plots.tables import numeric_columns
 
 if TYPE_CHECKING:
@@ -136,23 +136,60 @@ def embedding(
     pca = PCA(n_components=2, random_state=0)
     points = pca.fit_transform(array)
     ax = axes_for(ax, 6.0, 4.2)
+    draw_points(ax, points, ids, classes)
+    legend_beside(ax)
+    shares = component_labels(pca.explained_variance_ratio_)
+    return finish(ax, f"Embedding, {array.shape[1]} features on two components", *shares)
+
+
+def draw_points(ax: Axes, points: np.ndarray, ids: np.ndarray, names: Sequence[str] | None) -> None:
+    """Scatter points (n, 2) in a colour and a marker an id, with their number in the legend; -1, noise, is grey.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> ax = Figure().subplots()
+    >>> draw_points(ax, np.eye(2), np.array([-1, 0]), ["a"])
+    >>> ax.get_legend_handles_labels()[1]
+    ['a (1)', 'noise (1)']
+    """
     size = float(np.clip(6000 / len(points), 8, 36))
-    for class_id in np.unique(ids):
-        x, y = points[ids == class_id].T
-        name = str(classes[class_id]) if classes else str(class_id)
+    found = np.unique(ids)
+    for number in [*found[found >= 0], *found[found < 0]]:
+        x, y = points[ids == number].T
+        name = "noise" if number < 0 else str(names[number] if names else number)
         ax.scatter(
             x,
             y,
             s=size,
-            color=color_of(class_id),
-            marker=MARKERS[class_id % len(MARKERS)],
+            color=point_color(number),
+            marker=MARKERS[number % len(MARKERS)] if number >= 0 else ".",
             alpha=0.7,
             linewidths=0,
             label=f"{name} ({len(x)})",
         )
-    legend_beside(ax)
-    shares = [f"PC {i} ({100 * share:.0f} % of variance)" for i, share in enumerate(pca.explained_variance_ratio_, 1)]
-    return finish(ax, f"Embedding, {array.shape[1]} features on two components", *shares)
+
+
+def point_color(number: int) -> str:
+    """Colour of a class or cluster; of -1, noise, grey.
+
+    Examples
+    --------
+    >>> point_color(0) == color_of(0), point_color(-1) == GREY
+    (True, True)
+    """
+    return color_of(number) if number >= 0 else GREY
+
+
+def component_labels(shares: Iterable[float]) -> list[str]:
+    """What the axes of principal components say, by their shares of the variance.
+
+    Examples
+    --------
+    >>> component_labels([0.64])
+    ['PC 1 (64 % of variance)']
+    """
+    return [f"PC {number} ({100 * share:.0f} % of variance)" for number, share in enumerate(shares, 1)]
 
 
 def _feature_faults(array: np.ndarray) -> list[str]:
