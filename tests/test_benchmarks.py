@@ -214,3 +214,57 @@ def test_a_rehearsal_reads_training_images_alone(checkout):
     chosen = benchmark.rehearsal(samples, 10)
     assert set(chosen.table["id"]) < set(samples.part("train").table["id"])
     assert chosen.counts().to_dict() == {"train": 6, "val": 2, "test": 2}
+
+
+@pytest.fixture(scope="module")
+def transfer(checkout):
+    return script(checkout, "transfer")
+
+
+def test_the_cells_of_a_transfer_are_apart_from_the_tested_ones(transfer):
+    labels = np.repeat([0, 1], [400, 330])
+    test, rest = transfer.divided(labels)
+    assert np.bincount(labels[test]).tolist() == [100, 100]
+    np.testing.assert_array_equal(np.sort(np.concatenate([test, rest])), np.arange(730))
+    for seed in (1, 2):
+        drawn = [transfer.drawn_rows(labels, rest, size, seed) for size in transfer.SIZES]
+        for size, rows, larger in zip(transfer.SIZES, drawn, [*drawn[1:], rest], strict=True):
+            assert np.bincount(labels[rows]).tolist() == [size, size]
+            assert set(rows) <= set(larger) <= set(rest)
+    assert set(drawn[0]) != set(transfer.drawn_rows(labels, rest, 10, 1))
+
+
+@pytest.mark.parametrize(("size", "stopping"), [(10, 4), (25, 8), (225, 68)])
+def test_few_cells_are_repeated_and_stop_nothing_they_train(transfer, samples, size, stopping):
+    labels = np.repeat([0, 1], 300)
+    rows, part = transfer.parts_of(labels, transfer.drawn_rows(labels, np.arange(600), size, 1), 1)
+    assert (len(rows), len(part)) == (2 * size - stopping, stopping)
+    assert not set(rows) & set(part)
+    parts = transfer.in_parts(samples, train=np.arange(5), val=np.arange(5, 9))
+    assert parts.counts().to_dict() == {"train": 100, "val": 4, "test": 0}
+    assert parts.table.loc[parts.table["split"] == "train", "id"].value_counts().tolist() == [20] * 5
+
+
+def test_the_grid_of_a_transfer_tries_all_modes_at_two_sizes(transfer, tmp_path):
+    groups = list(transfer.grid(transfer.STARTS, None, transfer.SIZES, 1))
+    trials = [trial for _, own in groups for trial in own]
+    assert len(trials) == len(set(trials)) == 2 * (1 + 4 * 4) + 3 * (1 + 4 * 2)
+    assert {trial.mode for trial in trials if trial.start == "random"} == {"free"}
+    # and the first weights: two starts at each size, two once
+    assert transfer.minutes_left(groups, tmp_path, 200)[0] == len(trials) + 2 * 5 + 2
+    (tmp_path / trials[0].file).write_text("{}")
+    assert transfer.minutes_left(groups, tmp_path, 200)[0] == len(trials) + 2 * 5 + 2 - 1
+
+
+def test_the_tables_of_a_transfer(transfer):
+    rows = []
+    for seed, gain in ((1, 0.1), (2, 0.2), (3, 0.3)):
+        for start, accuracy in (("random", 0.5 + seed / 100), ("autoencoder_all", 0.5 + seed / 100 + gain)):
+            rows.append({**transfer.Trial(start, "free", 10, seed)._asdict(), "accuracy": accuracy, "AUC": 0.5})
+    results = pd.DataFrame(rows).assign(steps=7, all_steps=200)
+    text = transfer.tables(results, "a machine")
+    # t of 2 degrees of freedom is 4.3027: 0.2 +- 4.3027 * 0.1 / sqrt(3)
+    assert "| accuracy less that of random weights | 10 |\n| --- | ---: |\n| autoencoder, all: free | +0.200 " in text
+    assert "| autoencoder, all: free | +0.200 [-0.048, +0.448] |" in text
+    assert "| random | 0.520 [0.495, 0.545] |" in text
+    assert transfer.steps_to_plateau(np.array([0.9, 0.519, 0.6, 0.5])) == 2

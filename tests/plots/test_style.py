@@ -25,6 +25,7 @@ METHODS = pd.DataFrame(
     [["majority", 0.5, 0.4, 0.6], ["cnn", 0.9, 0.8, 1.0]],
     columns=["method", "accuracy", "accuracy_low", "accuracy_high"],
 )
+BY_SIZE = METHODS.assign(size=[25, 100])
 TRUTH = {
     "boxes": np.array([[[2, 9, 20, 20], [40, 9, 60, 30]], [[2, 9, 20, 20], [40, 9, 60, 30]]]),
     "classes": [[0, 1]] * 2,
@@ -38,6 +39,7 @@ PLOTS = {
     "volume_montage": lambda ax: plots.volume_montage(IMAGES, ax=ax),
     "volume_projection": lambda ax: plots.volume_projection(IMAGES, ax=ax),
     "reconstructions": lambda ax: plots.reconstructions(IMAGES, IMAGES, ax=ax),
+    "learning_by_size": lambda ax: plots.learning_by_size(BY_SIZE, ax=ax),
     "learning_curves": lambda ax: plots.learning_curves(HISTORY, ax=ax),
     "confusion": lambda ax: plots.confusion(pd.DataFrame([[3, 1], [0, 4]]), ax=ax),
     "roc": lambda ax: plots.roc([0, 1, 1], [0.2, 0.4, 0.3], ax=ax),

@@ -3,6 +3,7 @@
 Matplotlib is loaded by the first plot, not by the import. Without `ax` a plot makes its own figure.
 """
 
+from tumorkeras.plots.by_size import learning_by_size
 from tumorkeras.plots.clusters import clusters
 from tumorkeras.plots.detection import froc, precision_recall
 from tumorkeras.plots.detection_images import detections
@@ -21,6 +22,7 @@ __all__ = [
     "embedding",
     "feature_tree",
     "froc",
+    "learning_by_size",
     "learning_curves",
     "precision_recall",
     "reconstructions",
