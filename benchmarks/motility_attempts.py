@@ -26,10 +26,11 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from tumorkeras import DataSpec, build_classifier, load_samples, mimic_motility, simulate_motility
+from tumorkeras import DataSpec, load_samples, mimic_motility, simulate_motility
 from tumorkeras.data.samples import Samples
 from tumorkeras.data.splits import split_off
 from tumorkeras.training import fit
+from tumorkeras.training.networks import classifier_of
 from tumorkeras.training.predict import predict
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "musc_myoblast.yaml"
@@ -62,9 +63,7 @@ def trained(samples: Samples, seed: int, initial: keras.Model | None = None, mos
     """A classifier of the samples, stopped on a part of them, and its last accuracy in training."""
     spec = samples.spec
     keras.utils.set_random_seed(seed)
-    model = build_classifier(
-        spec.input.shape, len(samples.classes), initial=initial, **spec.classifier.model_dump(exclude={"pretraining"})
-    )
+    model = classifier_of(spec, len(samples.classes), initial)
     rest, part = split_off(samples.labels, STOPPING, seed=seed)
     settings = spec.training.model_copy(update={"seed": seed})
     epochs = min(settings.epochs, most_epochs or settings.epochs)
