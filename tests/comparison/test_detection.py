@@ -397,3 +397,9 @@ def test_the_methods_of_the_spec_are_those_of_the_table(samples):
     comparison = samples.spec.comparison.model_copy(update={"methods": ["prior"]})
     spec = samples.spec.model_copy(update={"comparison": comparison})
     assert compare_detectors(spec, samples=samples)["method"].tolist() == ["prior"]
+
+
+def test_samples_of_another_kind_are_refused(samples):
+    spec = samples.spec.model_copy(update={"tasks": ["classify"]})
+    with pytest.raises(DataError, match="samples: found DetectionSamples, the spec's tasks need Samples"):
+        compare(spec, samples=samples)

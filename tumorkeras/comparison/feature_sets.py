@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from tumorkeras.data.tables import infinite_columns
 from tumorkeras.errors import DataError, SpecError, shortened
 
 HAND_MADE, LEARNED, CLINICAL = "hand-made", "autoencoder", "clinical"
@@ -73,9 +74,7 @@ def _faults(name: str, table: pd.DataFrame, samples: int) -> list[str]:
     if repeated:
         faults.append(f"columns {repeated} stand more than once")
         return faults
-    numbers = table.select_dtypes("number")
-    infinite = [column for column in numbers if np.isinf(numbers[column].to_numpy("float64")).any()]
-    if infinite:
+    if infinite := infinite_columns(table):
         faults.append(f"infinite values in {', '.join(shortened(infinite))}")
     return faults
 

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ from tumorkeras.comparison.store import FoldResult, FoldStore
 from tumorkeras.data.detection import DetectionSamples
 from tumorkeras.data.folds import Folds
 from tumorkeras.data.samples import Samples, load_samples
-from tumorkeras.errors import SpecError
+from tumorkeras.errors import DataError, SpecError
 from tumorkeras.files import write_whole
 from tumorkeras.progress import progress_bar as bar_of
 from tumorkeras.spec import DataSpec
@@ -33,6 +34,7 @@ from tumorkeras.training.from_spec import data_hash
 logger = logging.getLogger(__name__)
 
 SECTIONS = ("input", "rendering", "preprocessing", "autoencoder", "classifier", "training")
+S = TypeVar("S", Samples, DetectionSamples)
 TUNING = ("trials", "network_trials", "metric")
 
 
@@ -139,8 +141,9 @@ def compare(
     spec = spec if isinstance(spec, DataSpec) else DataSpec.from_yaml(spec)
     if "classify" not in spec.tasks and "detect" in spec.tasks:
         _check_detection(features=features, tables=tables, folds=folds)
-        return compare_detectors(spec, methods, output, samples=samples, progress_bar=progress_bar)
-    samples = replace(load_samples(spec) if samples is None else samples, spec=spec)
+        images = _of_kind(DetectionSamples, samples)
+        return compare_detectors(spec, methods, output, samples=images, progress_bar=progress_bar)
+    samples = replace(_of_kind(Samples, samples) or load_samples(spec), spec=spec)
     problem = Problem(samples, checked_tables(tables, len(samples)), n_jobs)
     sets = [*spec.comparison.features, *problem.tables] if features is None else features
     sets = check_names(sets, list(problem.tables), clinical=spec.clinical is not None)
@@ -153,6 +156,12 @@ def compare(
     if output is not None:
         write_whole(Path(output) / "comparison.csv", table.to_csv(index=False))
     return table
+
+
+def _of_kind(kind: type[S], samples: Samples | DetectionSamples | None) -> S | None:
+    if samples is None or isinstance(samples, kind):
+        return samples
+    raise DataError("compare", [f"samples: found {type(samples).__name__}, the spec's tasks need {kind.__name__}"])
 
 
 def _check_detection(**given: object) -> None:
@@ -225,10 +234,10 @@ def _table(
     means = {key: np.mean([found.metrics[metric] or 0.0 for found in own]) for key, own in results.items()}
     best = max(means, key=lambda key: means[key], default=None)
     samples = len(set().union(*(test.tolist() for _, test in folds)))
-    rows = []
+    rows: list[dict[str, Any]] = []
     for entry in entries:
         own = results.get(entry.key, [])
-        row: dict[str, object] = {"method": entry.method, "features": problem.in_words(entry.features)}
+        row: dict[str, Any] = {"method": entry.method, "features": problem.in_words(entry.features)}
         for name, (value, low, high) in intervals_of(own, groups).items():
             row |= {name: value, f"{name}_low": low, f"{name}_high": high}
         for column, other in {"p_value": best, "p_value_trivial": "trivial"}.items():
@@ -241,7 +250,7 @@ def _table(
     table = pd.DataFrame(rows)
     place = next((k for k, entry in enumerate(entries) if entry.key == best), None)
     table.attrs = {
-        "caveat": _caveat(len(results), None if place is None else table.loc[place], len(folds)),
+        "caveat": _caveat(len(results), None if place is None else rows[place], len(folds)),
         "trivial": problem.in_words("trivial"),
         "best": place,
         "metric": metric,
@@ -250,7 +259,7 @@ def _table(
     return table
 
 
-def _caveat(methods: int, best: pd.Series | None, folds: int) -> str:
+def _caveat(methods: int, best: Mapping[str, Any] | None, folds: int) -> str:
     if best is None:
         return "No method gave a result."
     name = f"{best['method']} ({best['features']})"

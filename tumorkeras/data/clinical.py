@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 
-import numpy as np
 import pandas as pd
 
 from tumorkeras.data.samples import Samples
-from tumorkeras.data.tables import read_table
+from tumorkeras.data.tables import infinite_columns, read_table
 from tumorkeras.errors import DataError, shortened
 
 logger = logging.getLogger(__name__)
@@ -51,7 +50,7 @@ def clinical_features(samples: Samples) -> pd.DataFrame:
         raise DataError("clinical", ["the spec names no clinical table"])
     path = samples.spec.resolve(section.path)
     table = read_table(path, text=[section.id_column])
-    wanted = section.columns or [name for name in table if name != section.id_column]
+    wanted = section.columns or [str(name) for name in table if name != section.id_column]
     faults = [
         f"has no column {name!r}; it has {list(table)}" for name in [section.id_column, *wanted] if name not in table
     ]
@@ -69,9 +68,7 @@ def clinical_features(samples: Samples) -> pd.DataFrame:
 
 
 def _aligned(table: pd.DataFrame, ids: pd.Series, path: str) -> pd.DataFrame:
-    numbers = table.select_dtypes("number")
-    infinite = [name for name in numbers if np.isinf(numbers[name].to_numpy("float64")).any()]
-    if infinite:
+    if infinite := infinite_columns(table):
         raise DataError(path, [f"infinite values in {', '.join(shortened(infinite))}"])
     names = ids.astype("string")
     absent = int((~names.isin(table.index)).sum())

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from tumorkeras.data.cells import read_cells
@@ -48,6 +49,18 @@ def read_table(path: str | Path, text: Collection[str | None] = ()) -> pd.DataFr
     header, rows = read_cells(Path(path))
     table = pd.DataFrame([cells for _, cells in rows], columns=header, dtype=object)
     return table.apply(lambda column: column.where(column != "", None) if column.name in text else _typed(column))
+
+
+def infinite_columns(table: pd.DataFrame) -> list[str]:
+    """The columns of numbers that hold an infinite one.
+
+    Examples
+    --------
+    >>> infinite_columns(pd.DataFrame({"a": [1.0, float("inf")], "b": [None, 2.0], "c": ["x", "y"]}))
+    ['a']
+    """
+    numbers = table.select_dtypes("number")
+    return [str(name) for name in numbers if np.isinf(numbers[name].to_numpy("float64")).any()]
 
 
 def _typed(column: pd.Series) -> pd.Series:
