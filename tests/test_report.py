@@ -149,9 +149,9 @@ def test_a_report_is_one_file_that_asks_nobody(kind, request):
 
 
 def test_figures_of_each_kind(tracks, volumes, images):
-    """Tracks: paths, 3 classes, 3 curves, pairs, confusion, ROC, 2 comparisons, 2 embeddings."""
-    assert len(Page(tracks[0]).images) == 1 + 3 + 3 + 1 + 2 + 2 + 2
-    assert len(Page(volumes[0]).images) == 2 + 2 + 2 + 1
+    """Tracks: paths, 3 classes, 3 curves, pairs, confusion, ROC, reliability, 2 comparisons, 2 embeddings."""
+    assert len(Page(tracks[0]).images) == 1 + 3 + 3 + 1 + 3 + 2 + 2
+    assert len(Page(volumes[0]).images) == 2 + 2 + 3 + 1
     assert len(Page(images[0]).images) == 2 + 1 + 1 + 1
     assert "No figure here" not in tracks[0] + volumes[0] + images[0]
 
@@ -169,6 +169,13 @@ def test_no_id_or_group_or_table_of_patients_is_in_it(kind, request):
     assert "Mustermann" not in words
     assert "1951-07-04" not in words
     assert not [name for name in samples.table["id"] if re.search(rf"\b{re.escape(name)}\b", words)]
+
+
+def test_what_a_sensitivity_costs_stands_where_there_are_two_classes(tracks, volumes):
+    assert "specificity it costs" in volumes[0]
+    assert "specificity it costs" not in tracks[0]
+    (alt,) = [image["alt"] for image in Page(volumes[0]).images if "Reliability" in image["alt"]]
+    assert "as they are: ECE 0." in alt
 
 
 def test_metrics_are_those_of_the_card(tracks, volumes):

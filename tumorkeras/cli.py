@@ -178,13 +178,14 @@ def export(
     output: Annotated[Path, typer.Option(help="Folder of exports: OUTPUT/NAME/VERSION.")] = Path("exports"),
     name: Annotated[str | None, typer.Option(help="By default the name of the model's folder.")] = None,
     version: Annotated[int | None, typer.Option(help="By default one more than the largest there.")] = None,
+    calibrated: Annotated[bool, typer.Option(help="Probabilities at the temperature of the model's card.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write a SavedModel for TF Serving, checked in a process that has TensorFlow alone."""
     _start_tensorflow()
     from tumorkeras.serving.export import export as export_model
 
-    folder = export_model(model, output, name=name, version=version)
+    folder = export_model(model, output, name=name, version=version, calibrated=calibrated)
     _say(f"export: {folder}", as_json, {"export": str(folder)})
 
 

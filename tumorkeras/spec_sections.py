@@ -174,6 +174,9 @@ class ClassifierSection(Section):
     """Weight of the L2 penalty on the kernels."""
     pretraining: Literal["none", "autoencoder"] = "autoencoder"
     """Where the first weights of the convolutions come from."""
+    sensitivity: PositiveFraction | None = None
+    """Wanted sensitivity for the second of two classes: the threshold of the model's card is tuned on the validation
+    part; null keeps 0.5."""
     frozen: bool | str = False
     """Which of these convolutions are not trained: none, all (true), or all up to the named one, such as conv_2."""
     layer_decay: PositiveFraction = 1.0

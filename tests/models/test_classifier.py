@@ -11,6 +11,7 @@ from model_check import check_models
 from tumorkeras.errors import ModelError
 from tumorkeras.models import build_classifier, encoder_of
 from tumorkeras.spec import Activation, ClassifierSection, DataSpec
+from tumorkeras.training.networks import OF_TRAINING
 
 ACTIVATIONS = Activation.__args__
 VOLUME, IMAGE = (6, 8, 8, 1), (9, 8, 2)
@@ -135,7 +136,7 @@ def test_volumes_train_in_mixed_precision():
 
 
 def test_every_field_of_the_spec_is_an_argument():
-    section = ClassifierSection().model_dump(exclude={"pretraining", "frozen", "layer_decay", "unfreeze_every"})
+    section = ClassifierSection().model_dump(exclude=OF_TRAINING)
     spec = DataSpec.from_dict({"name": "m", "source": {"kind": "simulation"}, "input": {"shape": [101, 9, 9, 1]}})
     assert build_classifier(spec.input.shape, 3, **section).output_shape == (None, 3)
 

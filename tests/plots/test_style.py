@@ -43,6 +43,7 @@ PLOTS = {
     "learning_curves": lambda ax: plots.learning_curves(HISTORY, ax=ax),
     "confusion": lambda ax: plots.confusion(pd.DataFrame([[3, 1], [0, 4]]), ax=ax),
     "roc": lambda ax: plots.roc([0, 1, 1], [0.2, 0.4, 0.3], ax=ax),
+    "reliability": lambda ax: plots.reliability([0, 1, 0, 1], [0.1, 0.3, 0.6, 0.9], [0.2, 0.4, 0.5, 0.8], ax=ax),
     "embedding": lambda ax: plots.embedding(rng.normal(size=(6, 3)), [0, 1] * 3, ax=ax),
     "clusters": lambda ax: plots.clusters(rng.normal(size=(6, 2)), [0, 1, -1] * 2, images=rng.random((6, 5, 5)), ax=ax),
     "comparison": lambda ax: plots.comparison(METHODS, ax=ax),

@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 
 from tumorkeras.errors import ModelError
+from tumorkeras.metrics import apply_temperature
 from tumorkeras.serving import ExportReport, export, verify_export
 from tumorkeras.serving.signatures import endpoints
 from tumorkeras.spec import DataSpec
@@ -272,3 +273,27 @@ def test_verify_passes_a_good_export_and_measures_a_difference(exported):
     assert [fault for fault in report.faults if "'logits' is missing" in fault]
     assert report.signatures["serving_default"]["inputs"] == {"inputs": {"dtype": "float32", "shape": [None, *SHAPE]}}
     assert json.loads(json.dumps(report.to_dict()))["ok"] is False
+
+
+# ------------------------------------------------------------------------------------------------ calibration
+
+
+def test_a_calibrated_export_answers_at_the_temperature_of_the_card(trained, tmp_path):
+    card = trained.card | {"temperature": {"value": 2.5}, "threshold": 0.7}
+    folder = export(replace(trained, card=card), tmp_path, calibrated=True)
+    given = np.random.default_rng(0).random((5, *SHAPE), dtype="float32")
+    served = tf.saved_model.load(str(folder)).signatures["serving_default"](inputs=tf.constant(given))
+    plain = trained.model(given).numpy()
+    np.testing.assert_allclose(served["probabilities"], apply_temperature(plain, 2.5), atol=1e-6)
+    np.testing.assert_array_equal(served["class_id"], plain.argmax(axis=1))
+    written = json.loads((folder / "assets.extra" / "model_card.json").read_text())
+    assert written["calibrated"] is True
+    # What is called from the threshold on is the same.
+    assert written["threshold"] == pytest.approx(apply_temperature([0.7], 2.5)[0])
+
+
+def test_without_a_temperature_nothing_is_calibrated(trained, tmp_path):
+    for model in (trained, trained.model, autoencoder()):
+        with pytest.raises(ModelError, match="calibrated: needs a temperature"):
+            export(model, tmp_path / "out", calibrated=True)
+    assert not (tmp_path / "out").exists()

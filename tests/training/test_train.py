@@ -14,6 +14,7 @@ import pytest
 from tumorkeras.data.pipeline import arrays_of
 from tumorkeras.data.samples import load_samples
 from tumorkeras.errors import DataError, ModelError, SpecError
+from tumorkeras.metrics import fit_temperature, threshold_for_sensitivity
 from tumorkeras.models import build_autoencoder, target_of
 from tumorkeras.spec import DataSpec
 from tumorkeras.training import TrainedModel, evaluate, load, train
@@ -383,3 +384,21 @@ def test_the_card_of_two_classes_names_the_threshold(samples, monkeypatch):
     two = {**VALUES["source"], "motions": ["random_walk", "levy_flight"]}
     assert train(spec_of(source=two)).card["threshold"] == 0.5
     assert "threshold" not in train(spec_of(source=two), "autoencoder").card
+
+
+def test_the_card_has_the_temperature_and_the_threshold_of_the_validation_part(samples, monkeypatch):
+    fit_by(monkeypatch, lambda *_, **__: pd.DataFrame())
+    two = {**VALUES["source"], "motions": ["random_walk", "levy_flight"]}
+    spec = spec_of(source=two, classifier={**VALUES.get("classifier", {}), "sensitivity": 0.8})
+    trained = train(spec)
+    card, part = trained.card, load_samples(spec).part("val")
+    scores = predict(trained.model, part)
+    assert card["temperature"] == fit_temperature(part.labels, scores)._asdict()
+    tuned = threshold_for_sensitivity(part.labels, scores, 0.8)
+    assert card["threshold"] == tuned.threshold
+    assert card["tuned_on_validation"]["specificity"]["value"] == tuned.specificity.value
+    called = (predict(trained.model, load_samples(spec).part("test"))[:, 1] >= tuned.threshold).sum()
+    counts = card["metrics"]["values"]
+    assert counts["TP"]["value"] + counts["FP"]["value"] == called  # the card's metrics are read at this threshold
+    with pytest.raises(ModelError, match="is of the second of two classes; the data have 3"):
+        train(spec_of(classifier={**VALUES.get("classifier", {}), "sensitivity": 0.8}))

@@ -4,6 +4,7 @@ Matplotlib is loaded by the first plot, not by the import. Without `ax` a plot m
 """
 
 from tumorkeras.plots.by_size import learning_by_size
+from tumorkeras.plots.calibration import reliability
 from tumorkeras.plots.clusters import clusters
 from tumorkeras.plots.detection import froc, precision_recall
 from tumorkeras.plots.detection_images import detections
@@ -26,6 +27,7 @@ __all__ = [
     "learning_curves",
     "precision_recall",
     "reconstructions",
+    "reliability",
     "roc",
     "to_png",
     "tracks",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
+from tumorkeras.metrics import threshold_for_sensitivity
 from tumorkeras.plots.results import labels_of
 from tumorkeras.report import markup, pictures
 from tumorkeras.report.content import Content, Metrics
@@ -12,6 +14,7 @@ from tumorkeras.report.rows import metric_cell, metric_row, unit_of_resampling
 
 BASELINES = ("majority", "trivial")
 COMPARED = {"accuracy": "accuracy", "auc": "AUC", "sensitivity": "sensitivity", "specificity": "specificity"}
+SENSITIVITIES = (0.9, 0.95, 0.99)
 COUNTS = ("TP", "TN", "FP", "FN")
 
 
@@ -42,10 +45,39 @@ def classification(content: Content) -> list[str]:
             ]
         ),
     ]
+    parts += _calibration(content, classes)
     failed = len(content.predictions) - len(content.answers)
     if failed:
         parts.append(markup.paragraph(f"{failed} samples could not be scored and are in neither figure.", "soft"))
     return parts
+
+
+def _calibration(content: Content, classes: list[str]) -> list[str]:
+    """How far the probabilities can be taken at their word, and what a wanted sensitivity costs."""
+    read = content.answers
+    if read["label"].nunique() < 2:
+        return []
+    temperature = content.models["classifier"].card.get("temperature")
+    words = f"On the {content.part_in_words}, as they come from the network."
+    if temperature:
+        before, after = (temperature[f"log_loss_{when}"] for when in ("before", "after"))
+        words += f" The validation part gives a temperature of {temperature['value']:.2f}, which an export can carry:"
+        words += f" its log loss there is {after:.3f} with it, {before:.3f} without."
+    drawn = pictures.draw(lambda: pictures.reliability(read, content.answer_groups, temperature))
+    parts = [markup.heading("Calibration"), markup.paragraph(words), drawn]
+    return [*parts, _operating_points(read, classes, content.answer_groups)] if len(classes) == 2 else parts
+
+
+def _operating_points(read: pd.DataFrame, classes: list[str], groups: np.ndarray | None) -> str:
+    rows, probabilities = [], read.filter(regex="^probability_")  # in the order of the classes
+    for wanted in SENSITIVITIES:
+        found = threshold_for_sensitivity(read["label"], probabilities, wanted, groups=groups)
+        cells = [Cell(f"{wanted:.2f}", number=True), Cell(markup.rounded(found.threshold), number=True)]
+        for figure in (found.sensitivity, found.specificity):
+            cells.append(Cell(markup.rounded(figure.value), markup.interval(figure.low, figure.high), number=True))
+        rows.append(Row(cells))
+    columns = ["wanted sensitivity", f"call {classes[1]} from", "sensitivity", "specificity it costs"]
+    return markup.table(columns, rows, "Thresholds, chosen on these same samples and so a little too good")
 
 
 def _is_overall(name: str) -> bool:

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tumorkeras.auditing import AuditReport
@@ -100,6 +101,12 @@ class Content:
         ids = {name: number for number, name in enumerate(self.samples.classes)}
         done = self.predictions[self.predictions["status"] == "ok"]
         return done.assign(label=done["true_class"].map(ids).astype("int64"))
+
+    @property
+    def answer_groups(self) -> np.ndarray | None:
+        """The group of each of them, where the data have groups."""
+        groups = self.read.groups
+        return None if groups is None else groups[self.answers.index]
 
     @property
     def majority(self) -> tuple[str, float]:

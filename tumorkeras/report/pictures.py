@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from tumorkeras import plots
 from tumorkeras.data.pipeline import arrays_of
 from tumorkeras.data.samples import Samples
 from tumorkeras.errors import TumorKerasError
-from tumorkeras.metrics import confusion_matrix
+from tumorkeras.metrics import apply_temperature, confusion_matrix
 from tumorkeras.models.autoencoder import encoder_of, target_of
 from tumorkeras.plots.images import evenly
 from tumorkeras.report import markup
@@ -148,6 +149,17 @@ def roc(read: pd.DataFrame, classes: list[str]) -> Picture:
     assert legend is not None
     areas = "; ".join(text.get_text() for text in legend.get_texts()[:-1])
     return Picture(plots.to_png(ax), f"ROC curves: {areas}.", "")
+
+
+def reliability(read: pd.DataFrame, groups: np.ndarray | None, temperature: dict[str, Any] | None) -> Picture:
+    """Probabilities against frequencies, as they are and at the card's temperature."""
+    labels, probabilities = read["label"].to_numpy(), read.filter(regex="^probability_").to_numpy("float64")
+    scaled = apply_temperature(probabilities, temperature["value"]) if temperature else None
+    ax = plots.reliability(labels, probabilities, scaled, groups=groups)
+    legend = ax.get_legend()
+    assert legend is not None
+    errors = "; ".join(text.get_text().replace("\n", ": ") for text in legend.get_texts()[1:])
+    return Picture(plots.to_png(ax), f"Reliability diagram, expected calibration error: {errors}.", "")
 
 
 def comparison(table: pd.DataFrame, metric: str) -> Picture:

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ import keras
 import numpy as np
 
 from tumorkeras.errors import ModelError
+from tumorkeras.metrics import apply_temperature
 from tumorkeras.serving.golden import golden_batches
 from tumorkeras.serving.signatures import Endpoint, endpoints, model_kind
 from tumorkeras.serving.verify import verify_golden
@@ -39,6 +40,7 @@ class _Source:
     spec: DataSpec | None = None
     card: dict[str, Any] | None = None
     classes: list[str] | None = None
+    temperature: float = 1.0
 
 
 def export(
@@ -47,6 +49,8 @@ def export(
     name: str | None = None,
     version: int | None = None,
     samples: np.ndarray | Mapping[str, np.ndarray] | None = None,
+    *,
+    calibrated: bool = False,
 ) -> Path:
     """Write a model as a SavedModel that TF Serving loads as it is.
 
@@ -69,6 +73,10 @@ def export(
         (n, *input_shape), real inputs for the check, or an array for each input by its name; by default seeded
         synthetic ones, for a detector of several sizes. Images to which a detector's own answer hangs on the last
         digits of its numbers are left out; that nothing is found in the others is warned of.
+
+    calibrated : bool
+        Probabilities of a classifier at the temperature of its card, which was fitted to the validation part. The most
+        probable class stays the same, and so does what is called at a threshold of 0.5; ``assets.extra`` says so.
 
     Returns
     -------
@@ -97,10 +105,10 @@ def export(
     >>> folder.parts[-2:]
     ('cells', '1')
     """
-    source = _source(model)
+    source = _calibrated(_source(model)) if calibrated else _source(model)
     name = source.name if name is None else name
     base = _check_arguments(Path(directory), name, version)
-    functions = endpoints(source.model)
+    functions = endpoints(source.model, source.temperature)
     golden = golden_batches(functions, samples)
     with _hidden_folder(Path(directory), name) as hidden:
         draft = hidden / str(version or _next_version(base))
@@ -126,6 +134,20 @@ def _source(model: Any) -> _Source:
     classes = None if kind == "autoencoder" else model.card.get("classes")
     _check_classes(name, classes, model.model)
     return _Source(model.model, name, model.spec, model.card, classes)
+
+
+def _calibrated(source: _Source) -> _Source:
+    """With the temperature of its card, which then also says that the export has it, and where its threshold lies."""
+    found = (source.card or {}).get("temperature")
+    if found is None:
+        known = "it has no card" if source.card is None else "its card has none"
+        mend = "train a classifier with a validation part of both classes"
+        raise ModelError(source.name, [f"calibrated: needs a temperature, and {known}; {mend}"])
+    assert source.card is not None
+    card = {**source.card, "calibrated": True}
+    if "threshold" in card:
+        card["threshold"] = float(apply_temperature([card["threshold"]], found["value"])[0])
+    return replace(source, card=card, temperature=found["value"])
 
 
 def _check_classes(name: str, classes: list[str] | None, model: keras.Model) -> None:

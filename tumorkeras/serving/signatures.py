@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from tumorkeras.errors import ModelError
+from tumorkeras.metrics.calibration import SMALLEST
 
 Kind = Literal["classifier", "autoencoder", "detector"]
 
@@ -65,7 +66,7 @@ def model_kind(model: keras.Model) -> Kind:
     return kind
 
 
-def endpoints(model: keras.Model) -> dict[str, Endpoint]:
+def endpoints(model: keras.Model, temperature: float = 1.0) -> dict[str, Endpoint]:
     """Make the functions behind the signatures of a classifier, an autoencoder or a detector.
 
     Parameters
@@ -74,6 +75,8 @@ def endpoints(model: keras.Model) -> dict[str, Endpoint]:
         Functional, with its output from a layer named ``"probabilities"``, ``"reconstruction"`` or ``"detections"``.
         A layer named ``"features"`` adds the embedding, one named ``"target"`` is what a reconstruction is measured
         against (without it, the input). The embedding of a detector is what its layer ``"roi_align"`` reads.
+    temperature : float
+        Of the probabilities of a classifier; 1 leaves them as they are.
 
     Returns
     -------
@@ -100,14 +103,14 @@ def endpoints(model: keras.Model) -> dict[str, Endpoint]:
     ['features', 'serving_default']
     """
     kind = model_kind(model)
-    return _of_detector(model) if kind == "detector" else _of_single_output(model, kind)
+    return _of_detector(model) if kind == "detector" else _of_single_output(model, kind, temperature)
 
 
 def _spec(given: keras.KerasTensor, name: str) -> tf.TensorSpec:
     return tf.TensorSpec((None, *given.shape[1:]), tf.float32, name=name)
 
 
-def _of_single_output(model: keras.Model, kind: Kind) -> dict[str, Endpoint]:
+def _of_single_output(model: keras.Model, kind: Kind, temperature: float) -> dict[str, Endpoint]:
     present = {layer.name for layer in model.layers}
     heads = {name: model.get_layer(name).output for name in ("features", "target") if name in present}
     heads[model.output_names[0]] = model.outputs[0]
@@ -118,7 +121,7 @@ def _of_single_output(model: keras.Model, kind: Kind) -> dict[str, Endpoint]:
         return {name: tf.cast(value, tf.float32) for name, value in graph(inputs, training=False).items()}
 
     def classify(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        probabilities = run(inputs)["probabilities"]
+        probabilities = _at(temperature, run(inputs)["probabilities"])
         return {"probabilities": probabilities, "class_id": tf.argmax(probabilities, -1, tf.int64)}
 
     def reconstruct(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -135,6 +138,13 @@ def _of_single_output(model: keras.Model, kind: Kind) -> dict[str, Endpoint]:
     if "features" in heads:
         signatures["features"] = Endpoint(embed, read)
     return signatures
+
+
+def _at(temperature: float, probabilities: tf.Tensor) -> tf.Tensor:
+    """Probabilities at a temperature, as :func:`tumorkeras.metrics.apply_temperature` has them."""
+    if temperature == 1:
+        return probabilities
+    return tf.nn.softmax(tf.math.log(tf.maximum(probabilities, SMALLEST)) / temperature)
 
 
 def _of_detector(model: keras.Model) -> dict[str, Endpoint]:

@@ -12,6 +12,8 @@ from tumorkeras.models import Detector, TrainingSettings, build_autoencoder, bui
 from tumorkeras.models.transfer import layers_that_agree
 from tumorkeras.spec import DataSpec
 
+OF_TRAINING = {"pretraining", "sensitivity", "frozen", "layer_decay", "unfreeze_every"}  # no arguments of the builder
+
 
 def autoencoder_of(spec: DataSpec) -> keras.Model:
     """The autoencoder of a spec, with random weights.
@@ -42,7 +44,7 @@ def classifier_of(spec: DataSpec, num_classes: int, initial: keras.Model | None 
     >>> classifier_of(spec, 3, initial=autoencoder_of(spec)).output_shape
     (None, 3)
     """
-    settings = spec.classifier.model_dump(exclude={"pretraining", "frozen", "layer_decay", "unfreeze_every"})
+    settings = spec.classifier.model_dump(exclude=OF_TRAINING)
     model = build_classifier(spec.input.shape, num_classes, preprocessing=_steps(spec), initial=initial, **settings)
     if initial is not None and spec.classifier.frozen:
         _freeze(model, spec.classifier.frozen, initial)

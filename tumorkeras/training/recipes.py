@@ -13,7 +13,14 @@ import pandas as pd
 from tumorkeras.data.detection import DetectionSamples, load_detection
 from tumorkeras.data.samples import Samples, load_samples
 from tumorkeras.errors import ModelError
-from tumorkeras.metrics import bootstrap, classification_metrics, detection_metrics, tune_threshold
+from tumorkeras.metrics import (
+    bootstrap,
+    classification_metrics,
+    detection_metrics,
+    fit_temperature,
+    threshold_for_sensitivity,
+    tune_threshold,
+)
 from tumorkeras.models.transfer import copy_encoder_weights
 from tumorkeras.spec import DataSpec, Training
 from tumorkeras.training.detect import detect, truth_of
@@ -24,6 +31,7 @@ from tumorkeras.training.networks import autoencoder_of, classifier_of, detector
 from tumorkeras.training.predict import predict, reconstruction_errors, variance_errors
 
 Card = dict[str, Any]
+THRESHOLD = 0.5  # where none is tuned on a validation part
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +92,9 @@ def _reconstruction_metrics(network: keras.Model, samples: Samples, card: Card) 
 
 
 def _classifier(spec: DataSpec, training: Samples, initial: keras.Model | None) -> keras.Model:
-    section = spec.classifier
+    section, classes = spec.classifier, len(training.classes)
+    if section.sensitivity is not None and classes != 2:
+        raise ModelError("classifier.sensitivity", [f"is of the second of two classes; the data have {classes}"])
     if initial is None and section.frozen:
         mend = "set classifier.pretraining to autoencoder, or start from a trained model (initial)"
         raise ModelError("classifier.frozen", [f"{section.frozen}, but the convolutions have random weights; {mend}"])
@@ -100,18 +110,35 @@ def _fit_classifier(
 
 
 def _settle_classifier(network: keras.Model, training: Samples, validation: Samples | None) -> Card:
-    # Of two classes the second is called where its probability reaches the threshold.
-    return {"threshold": 0.5} if len(training.classes) == 2 else {}
+    """The temperature fitted to the validation samples, and of two classes where the second is called.
+
+    That threshold is tuned to the wanted sensitivity on the validation samples, where the spec wants one.
+    """
+    binary, wanted = len(training.classes) == 2, training.spec.classifier.sensitivity
+    card: Card = {"threshold": THRESHOLD} if binary else {}
+    if validation is None or len(np.unique(validation.labels)) < 2:
+        return card
+    probabilities = predict(network, validation)
+    card["temperature"] = fit_temperature(validation.labels, probabilities)._asdict()
+    if binary and wanted is not None:
+        groups = validation.groups
+        tuned = threshold_for_sensitivity(validation.labels, probabilities, wanted, groups=groups)
+        figures = {name: getattr(tuned, name)._asdict() for name in ("sensitivity", "specificity")}
+        card |= {"threshold": tuned.threshold, "tuned_on_validation": figures}
+    return card
 
 
 def _classification_metrics(network: keras.Model, samples: Samples, card: Card) -> pd.DataFrame:
-    probabilities = predict(network, samples)
-    return classification_metrics(samples.labels, probabilities, classes=list(samples.classes), groups=samples.groups)
+    return classification_metrics(
+        samples.labels,
+        predict(network, samples),
+        classes=list(samples.classes),
+        groups=samples.groups,
+        threshold=card.get("threshold", THRESHOLD),
+    )
 
 
 # --------------------------------------------------------------------------------------------------------- detector
-
-THRESHOLD = 0.5  # where there is no validation part to tune it on
 
 
 def _detector(spec: DataSpec, training: DetectionSamples, initial: keras.Model | None) -> keras.Model:
