@@ -114,10 +114,18 @@ def result_of(method: str, samples: Samples, folds: list, number: int, folder: P
         result = with_pca(samples, training, test, number)
     else:
         result = with_autoencoder(samples, training, test, number, tied=method == "tied")
-    folder.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(asdict(result)))
     print(f"{method}, fold {number}: {result}", flush=True)
     return result
+
+
+def check_settings(folder: Path, spec: DataSpec) -> None:
+    """See that what lies in the folder was made with this spec, which is then written there."""
+    path, text = folder / "spec.json", spec.to_json()
+    if path.is_file() and path.read_text(encoding="utf-8") != text:
+        raise SystemExit(f"{folder} holds results of other settings; remove it, or give another --output")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(path, text)
 
 
 def markdown(results: dict[str, pd.DataFrame], share: float, total: int, code: int) -> str:
@@ -170,6 +178,7 @@ def main() -> None:
     samples = load_samples(DataSpec.from_dict(values))
     folds = outer_folds(samples)
     folder = options.output / f"autoencoder_{options.samples}"
+    check_settings(folder, samples.spec)
     read = range(1, (options.folds or len(folds)) + 1)
     results = {
         method: pd.DataFrame([asdict(result_of(method, samples, folds, number, folder)) for number in read])

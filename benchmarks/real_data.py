@@ -54,7 +54,7 @@ NAMES = {
     "random_forest": "random forest",
     "cnn": "CNN",
     "autoencoder_cnn": "CNN that starts from the autoencoder",
-    "cnn_ensemble": "three CNNs, each stopped by another inner fold",
+    "cnn_ensemble": "CNNs, each stopped by another inner fold",
 }
 FIGURES = ("sensitivity", "specificity", "accuracy", "auc")
 Folds = list[tuple[np.ndarray, np.ndarray]]
@@ -173,7 +173,7 @@ def scoring_rates(
         problem.in_words("trivial"): median_seconds(partial(trivial_feature, held_out), runs),
     }
     rates = {}
-    for place, row in table.iterrows():
+    for place, row in table[table["error"] == ""].iterrows():
         method = METHODS[row["method"]]
         if method.reads == "pixels":
             spent = median_seconds(network_work(held_out), runs) * (3 if row["method"] == "cnn_ensemble" else 1)
@@ -225,7 +225,8 @@ def line_of(row: pd.Series, rate: float | None, *, best: bool) -> str:
     """One line of the table."""
     name = f"**{NAMES[row['method']]}**" if best else NAMES[row["method"]]
     if row["error"]:
-        return f"| {name} | {row['features']} | failed: {row['error']} |" + " |" * 8
+        reason = row["error"].splitlines()[0].replace("|", "/")
+        return f"| {name} | {row['features']} | failed: {reason} |" + " |" * 8
     figures = [f"{row[metric]:.3f} [{row[f'{metric}_low']:.3f}, {row[f'{metric}_high']:.3f}]" for metric in FIGURES]
     tests = [p_value(row[column]) for column in ("p_value", "p_value_trivial")]
     costs = [f"{row['seconds']:.1f}" if row["seconds"] >= 0.1 else "< 0.1", f"{row['peak_memory_mb']:.0f}"]

@@ -91,10 +91,10 @@ def test_rates_of_methods_that_read_something(real_data, samples):
     training, test = real_data.outer_folds(samples)[0]
     read = [("majority", "none"), ("trivial", "mean step"), ("svm_linear", "motility features"), ("cnn", "volumes")]
     table = pd.DataFrame([*read, ("svm_linear", "autoencoder features")], columns=["method", "features"])
+    table = pd.concat([table.assign(error=""), table.assign(error="out of luck")], ignore_index=True)
     rates = real_data.scoring_rates(table, samples, training, test, 3)
     assert list(rates) == [1, 2, 3]
     assert min(rates.values()) > 0
-    assert rates[1] > rates[2]
 
 
 def test_a_table_goes_between_its_marks(checkout, real_data, tmp_path):

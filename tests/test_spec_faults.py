@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tumorkeras.errors import SpecError
 from tumorkeras.spec import DataSpec
+from tumorkeras.spec_types import ClassMethod
 
 SIMULATION = {
     "name": "motion",
@@ -48,6 +49,7 @@ MOTIONS = "random_walk, levy_flight, fractional_brownian"
 ACTIVATIONS = "relu, elu, tanh, sigmoid, linear, gelu, silu, leaky_relu, maxout"
 KINDS = "detection, image_folder, npz, phantoms, regions, simulation, tracks"
 TRAINING_FIELDS = "epochs, batch_size, learning_rate, patience, augment, class_weights, weight_decay, seed"
+CLASS_METHODS = ", ".join(get_args(ClassMethod))
 SPEC_FIELDS = (
     "name, description, tasks, source, input, classes, splits, rendering, preprocessing, autoencoder, "
     "classifier, detector, training, comparison, clinical, also"
@@ -91,6 +93,14 @@ WRONG = [
         f"source.motions: [] is not a list of at least 1, each one of {MOTIONS}",
     ),
     ({"comparison__methods": ["ann", "ann"]}, "comparison.methods: ann stands more than once"),
+    (
+        {"comparison__methods": ["ann", "rcnn"]},
+        f"comparison.methods: rcnn is of boxes; of classes there are {CLASS_METHODS}",
+    ),
+    (
+        {"comparison__features": ["clinical"]},
+        "comparison.features: clinical needs the section clinical, which names the table",
+    ),
     ({"classes": ["a", "b", "a"]}, "classes: a stands more than once"),
     # choices
     (

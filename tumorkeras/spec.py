@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 
 import yaml
 from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, model_validator
@@ -45,7 +45,16 @@ from tumorkeras.spec_sources import (
 from tumorkeras.spec_steps import (
     PreprocessingStep,
 )
-from tumorkeras.spec_types import Activation, DataPath, Distinct, Method, MotionKind, Part, Task
+from tumorkeras.spec_types import (
+    Activation,
+    ClassMethod,
+    DataPath,
+    Distinct,
+    Method,
+    MotionKind,
+    Part,
+    Task,
+)
 
 __all__ = [
     "BOXED",
@@ -171,11 +180,20 @@ class DataSpec(Section):
             (self._class_faults, {"source", "tasks", "classes"}),
             (self._split_faults, {"source", "splits"}),
             (self._augment_faults, {"source", "input", "training"}),
+            (self._comparison_faults, {"tasks", "comparison", "clinical"}),
         ]
         faults = [fault for rule, sections in rules if not sections & wrong for fault in rule()]
         if faults:
             raise ValueError("\n".join(faults))
         return self
+
+    def _comparison_faults(self) -> Iterator[str]:
+        comparison, valid = self.comparison, get_args(ClassMethod)
+        strange = [name for name in comparison.methods or [] if name not in valid]
+        if strange and "classify" in self.tasks:
+            yield f"comparison.methods: {', '.join(strange)} is of boxes; of classes there are {', '.join(valid)}"
+        if self.clinical is None and any("clinical" in name.split("+") for name in comparison.features):
+            yield "comparison.features: clinical needs the section clinical, which names the table"
 
     def _shape_faults(self) -> Iterator[str]:
         source, shape = self.source, self.input.shape

@@ -286,9 +286,9 @@ class Comparison(Section):
     trials: PositiveInt = 10
     """Settings tried for each classical method, on inner folds of the training fold."""
     network_trials: PositiveInt = 1
-    """Settings tried for each network, by the part that stops it; the first are those of this spec."""
+    """Settings tried for each network, by the loss on the part that stops it; the first are those of this spec."""
     metric: Literal["accuracy", "auc"] = "accuracy"
-    """The figure by which settings are chosen, and methods ranked and tested."""
+    """The figure by which settings of classical methods are chosen, and methods ranked and tested."""
 
 
 class Clinical(Section):
@@ -299,10 +299,11 @@ class Clinical(Section):
     """
 
     path: DataPath
-    """The CSV file, with a header; checked when the samples are loaded, and not used in training."""
+    """The CSV file, with a header; checked when the samples are loaded, and read by a comparison that asks for it."""
     id_column: str
     """Column with the patient's id."""
     sample_column: str = "id"
     """Column of the samples' own table with the same id."""
     columns: Annotated[list[str], Field(min_length=1), Distinct] | None = None
-    """Columns that a comparison may read, as numbers or categories; null takes all but the id."""
+    """Columns that a comparison may read, as numbers or categories; null takes all but the id, the diagnosis too where
+    it is among them."""

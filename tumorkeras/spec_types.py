@@ -34,8 +34,7 @@ AnnotationForm = Literal[
     "lists",
 ]
 Activation = Literal["relu", "elu", "tanh", "sigmoid", "linear", "gelu", "silu", "leaky_relu", "maxout"]
-Method = Literal[
-    # of classes
+ClassMethod = Literal[
     "majority",
     "trivial",
     "svm_linear",
@@ -46,7 +45,8 @@ Method = Literal[
     "cnn",
     "autoencoder_cnn",
     "cnn_ensemble",
-    # of boxes
+]
+BoxMethod = Literal[
     "prior",
     "rcnn",
     "rcnn_autoencoder",
@@ -54,6 +54,7 @@ Method = Literal[
     "detector",
     "detector_autoencoder",
 ]
+Method = Literal[ClassMethod, BoxMethod]
 
 Item = TypeVar("Item", bound=Hashable)
 

@@ -43,7 +43,7 @@ def test_the_settings_with_the_smallest_loss_on_the_stopping_part_are_taken(samp
         seen = set(training.table["id"]) | set(stopping.table["id"])
         assert seen == set(fold.samples.table["id"])
         assert not set(training.table["id"]) & set(stopping.table["id"])
-        assert settings.seed == samples.spec.training.seed + 1
+        assert settings.seed == fold.seed
 
 
 def test_the_ensemble_is_the_mean_of_networks_that_each_stop_by_another_fold(samples, fitted, monkeypatch):

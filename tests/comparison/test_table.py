@@ -8,10 +8,12 @@ import pandas as pd
 import pytest
 from made_comparisons import volume_spec
 from scipy import stats
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 
 from tumorkeras import DataSpec, compare, load_samples, plots
-from tumorkeras.comparison import METHODS, Fold, Method, Problem, outer_folds
+from tumorkeras.comparison import METHODS, Fold, Method, Problem, check_comparison, outer_folds
+from tumorkeras.comparison.classical import tuned
 from tumorkeras.data.simulate import simulate_motility
 from tumorkeras.errors import DataError, ModelError, SpecError
 
@@ -31,7 +33,10 @@ def samples(folder):
 
 @pytest.fixture(scope="module")
 def everything(folder, samples):
-    return compare(samples.spec, list(METHODS), folder / "out", samples=samples)
+    forest = tuned(RandomForestClassifier(20), max_depth=[None, 3])  # as the real one, with fewer trees
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(METHODS, "random_forest", Method("features", forest))
+        return compare(samples.spec, list(METHODS), folder / "out", samples=samples)
 
 
 def saved(output):
@@ -105,7 +110,8 @@ def test_majority_by_hand(tmp_path):
     row = table.iloc[0]
     assert row[["accuracy", "sensitivity", "specificity", "auc"]].tolist() == [0.75, 0, 1, 0.5]
     assert row[["accuracy_low", "accuracy_high"]].tolist() == [0.75, 0.75]
-    assert table["p_value"].isna().tolist() == [row["accuracy"] >= table["accuracy"].max(), table.attrs["best"] == 1]
+    assert table.attrs["best"] == 1  # a bigger ball is told by its size
+    assert table["p_value"].isna().tolist() == [False, True]
 
 
 def test_p_values_by_hand(everything, folder):
@@ -315,8 +321,9 @@ def test_nodules_by_size_and_by_features(data_folder):
         },
         "splits": {"given": {"train": "train", "val": "test"}, "group": "exam_id", "folds": 3},
     }
-    table = compare(DataSpec.from_dict(values), ["trivial", "svm_linear"]).set_index("method")
-    assert table["samples"].tolist() == [618] * 3
+    samples = load_samples(DataSpec.from_dict(values))
+    some = samples.select(np.arange(0, len(samples), 2))
+    table = compare(samples.spec, ["trivial", "svm_linear"], samples=some).set_index("method")
     assert table.loc["trivial", "auc"] > 0.8
     assert table.loc["svm_linear", "auc"] > table.loc["trivial", "auc"] - 0.02
 
@@ -349,3 +356,57 @@ def test_intervals_stay_within_the_scale(samples):
     for metric in ("sensitivity", "specificity", "accuracy", "auc"):
         assert (table[f"{metric}_low"] >= 0).all()
         assert (table[f"{metric}_high"] <= 1).all()
+
+
+@pytest.mark.parametrize(
+    ("folds", "fault"),
+    [
+        ([], "there is none"),
+        ([(range(48), [0, 1])], "fold 1: 2 rows train and test"),
+        ([([], [0])], "fold 1: no row to train on"),
+        ([(range(40), [48])], "rows 0 to 48; the samples are 0 to 47"),
+        ([([0, 1, 1, 24, 25], [2])], "1 rows stand twice"),
+        ([([0, 24, 25, 26], [2])], "trains on one sample of class '0'"),
+    ],
+)
+def test_folds_that_cannot_be(samples, folds, fault):
+    with pytest.raises(DataError, match=fault):
+        compare(samples.spec, ["majority"], samples=samples, folds=folds)
+
+
+def test_masks_are_folds_and_groups_stay_whole(samples):
+    mask = np.arange(48) % 4 == 0
+    by_mask, by_number = (
+        compare(samples.spec, ["majority"], samples=samples, folds=[pair])
+        for pair in ((~mask, mask), (np.flatnonzero(~mask), np.flatnonzero(mask)))
+    )
+    costs = ["seconds", "peak_memory_mb"]
+    pd.testing.assert_frame_equal(by_mask.drop(columns=costs), by_number.drop(columns=costs))
+    grouped = replace(samples, table=samples.table.assign(group=["exam"] * 48))
+    with pytest.raises(DataError, match="1 groups train and test"):
+        compare(samples.spec, ["majority"], samples=grouped, folds=[(~mask, mask)])
+
+
+def test_other_groups_are_another_comparison(samples, tmp_path):
+    folds = [(np.arange(0, 48, 2), np.arange(1, 48, 2))]
+    compare(samples.spec, ["majority"], tmp_path, samples=samples, folds=folds)
+    grouped = replace(samples, table=samples.table.assign(group=[f"exam {k}" for k in range(48)]))
+    with pytest.raises(ModelError, match="other data, folds or settings"):
+        compare(samples.spec, ["majority"], tmp_path, samples=grouped, folds=folds)
+
+
+def test_where_the_metric_is_undefined_nothing_is_the_best(samples):
+    comparison = samples.spec.comparison.model_copy(update={"metric": "auc"})
+    spec = samples.spec.model_copy(update={"comparison": comparison})
+    folds = [(np.setdiff1d(np.arange(48), [k, k + 1]), [k, k + 1]) for k in (0, 30)]  # of one class each
+    table = compare(spec, ["majority"], samples=samples, folds=folds)
+    assert table.attrs["best"] is None
+    assert table.attrs["caveat"] == "No auc is defined on these folds."
+    assert table["p_value"].isna().all()
+
+
+def test_faults_of_the_section_are_found_before_any_training(samples):
+    check_comparison(samples)
+    comparison = samples.spec.comparison.model_copy(update={"features": ["mine"]})
+    with pytest.raises(SpecError, match="'mine' is unknown"):
+        check_comparison(replace(samples, spec=samples.spec.model_copy(update={"comparison": comparison})))

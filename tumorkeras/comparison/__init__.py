@@ -7,7 +7,7 @@ from tumorkeras.comparison.outer_folds import outer_folds
 from tumorkeras.comparison.problem import Fold, Problem
 from tumorkeras.comparison.region_classifier import RegionClassifier
 from tumorkeras.comparison.region_training import train_region_classifier
-from tumorkeras.comparison.table import compare
+from tumorkeras.comparison.table import check_comparison, compare
 
 __all__ = [
     "METHODS",
@@ -15,6 +15,7 @@ __all__ = [
     "Method",
     "Problem",
     "RegionClassifier",
+    "check_comparison",
     "compare",
     "compare_detectors",
     "outer_folds",

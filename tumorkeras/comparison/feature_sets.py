@@ -11,9 +11,11 @@ from numpy.typing import ArrayLike
 
 from tumorkeras.data.tables import infinite_columns
 from tumorkeras.errors import DataError, SpecError, shortened
+from tumorkeras.spec import DataSpec
 
 HAND_MADE, LEARNED, CLINICAL = "hand-made", "autoencoder", "clinical"
 BUILT_IN = (HAND_MADE, LEARNED, CLINICAL)
+TAKEN = (*BUILT_IN, "none", "trivial", "pixels")  # the last three are what other methods read
 JOINS = "+"
 _NAME = re.compile(r"[\w-][\w .-]*")
 
@@ -34,7 +36,8 @@ def parts_of(features: str) -> list[str]:
 def checked_tables(tables: Tables | None, samples: int) -> dict[str, pd.DataFrame]:
     """Feature tables of the user's own as DataFrames, a row a sample.
 
-    Missing values are allowed: a method fills them in with medians of its training fold.
+    Missing values are allowed: a method fills them in with medians of its training fold. Columns of objects that are
+    all numbers are numbers.
 
     Raises
     ------
@@ -49,7 +52,7 @@ def checked_tables(tables: Tables | None, samples: int) -> dict[str, pd.DataFram
     found, faults = {}, []
     for name, given in (tables or {}).items():
         table = given if isinstance(given, pd.DataFrame) else _named(name, np.asarray(given))
-        found[name] = table.reset_index(drop=True).rename(columns=str)
+        found[name] = table.reset_index(drop=True).rename(columns=str).infer_objects()
         faults += [f"features {name!r}: {fault}" for fault in _faults(name, found[name], samples)]
     if faults:
         raise DataError("compare", faults)
@@ -59,13 +62,16 @@ def checked_tables(tables: Tables | None, samples: int) -> dict[str, pd.DataFram
 def _named(name: str, values: np.ndarray) -> pd.DataFrame:
     if values.ndim != 2:
         raise DataError("compare", [f"features {name!r}: found shape {values.shape}, expected (samples, features)"])
+    if values.dtype.kind not in "biuf":
+        mend = "give a DataFrame, whose columns have a dtype each"
+        raise DataError("compare", [f"features {name!r}: found an array of {values.dtype}, expected numbers; {mend}"])
     return pd.DataFrame(values, columns=[f"{name}_{k}" for k in range(values.shape[1])])
 
 
 def _faults(name: str, table: pd.DataFrame, samples: int) -> list[str]:
     faults = []
-    if name in BUILT_IN or not _NAME.fullmatch(name):
-        faults.append(f"give a name of letters, digits, space, '_', '-' and '.', other than {', '.join(BUILT_IN)}")
+    if name in TAKEN or not _NAME.fullmatch(name):
+        faults.append(f"give a name of letters, digits, space, '_', '-' and '.', other than {', '.join(TAKEN)}")
     if len(table) != samples:
         faults.append(f"has {len(table)} rows, the data have {samples} samples; give a row a sample, in their order")
     if not len(table.columns):
@@ -77,6 +83,20 @@ def _faults(name: str, table: pd.DataFrame, samples: int) -> list[str]:
     if infinite := infinite_columns(table):
         faults.append(f"infinite values in {', '.join(shortened(infinite))}")
     return faults
+
+
+def features_of(spec: DataSpec, own: Mapping[str, pd.DataFrame]) -> list[str]:
+    """The feature sets of a spec, and then the user's tables that it does not name.
+
+    Examples
+    --------
+    >>> spec = DataSpec.from_dict({"name": "motion", "input": {"shape": [16, 24, 24, 1]},
+    ...     "source": {"kind": "simulation", "frames": 16}})
+    >>> features_of(spec, {"mine": pd.DataFrame()})
+    ['hand-made', 'mine']
+    """
+    named = {part for name in spec.comparison.features for part in parts_of(name)}
+    return [*spec.comparison.features, *(name for name in own if name not in named)]
 
 
 def check_names(names: Sequence[str], own: Sequence[str], *, clinical: bool) -> list[str]:

@@ -25,7 +25,6 @@ from tumorkeras.training.predict import predict
 
 INNER_FOLDS = 3  # of the tuning and calibration inside a training fold
 VALIDATION_SHARE = 0.15  # of a training fold, where the spec sets no share aside for stopping
-SEEDS = 2**32  # seeds of NumPy and of the spec are below
 
 
 class Learned(NamedTuple):
@@ -129,6 +128,7 @@ class Fold:
     rows : ndarray
         Of the samples.
     seed : int
+        Of whatever a method draws.
     features : str
         Feature sets, joined by ``+``.
     """
@@ -169,7 +169,8 @@ class Fold:
 
     def inner_splits(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Pairs of rows of the training fold, to tune on: stratified, with groups whole."""
-        labels, groups = self.labels, self.samples.groups
+        labels, everyone = self.labels, self.problem.samples.groups
+        groups = None if everyone is None else everyone[self.rows]
         units = np.arange(len(labels)) if groups is None else groups
         scarcest = min(len(np.unique(units[labels == label])) for label in np.unique(labels))
         count = max(2, min(INNER_FOLDS, scarcest))
@@ -185,9 +186,8 @@ class Fold:
 
     @property
     def settings(self) -> Training:
-        """The spec's training with a seed of this fold."""
-        training = self.problem.samples.spec.training
-        return training.model_copy(update={"seed": (training.seed + self.seed) % SEEDS})
+        """The spec's training with the seed of this fold."""
+        return self.problem.samples.spec.training.model_copy(update={"seed": self.seed})
 
     def autoencoder(self) -> keras.Model:
         """The spec's autoencoder, trained on the training fold without its labels; once for all methods."""

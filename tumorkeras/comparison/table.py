@@ -15,13 +15,14 @@ import pandas as pd
 
 from tumorkeras.comparison.detection import compare_detectors
 from tumorkeras.comparison.entries import Entry, entries_of
-from tumorkeras.comparison.feature_sets import Tables, check_names, checked_tables
+from tumorkeras.comparison.feature_sets import CLINICAL, Tables, check_names, checked_tables, features_of, parts_of
 from tumorkeras.comparison.figures import CONFIDENCE, figures_of, intervals_of, p_value
 from tumorkeras.comparison.methods import METHODS, USUAL
-from tumorkeras.comparison.outer_folds import outer_folds
+from tumorkeras.comparison.outer_folds import checked_folds, outer_folds
 from tumorkeras.comparison.problem import Fold, Problem
 from tumorkeras.comparison.resources import Watch
 from tumorkeras.comparison.store import FoldResult, FoldStore
+from tumorkeras.data.clinical import check_patients
 from tumorkeras.data.detection import DetectionSamples
 from tumorkeras.data.folds import Folds
 from tumorkeras.data.samples import Samples, load_samples
@@ -35,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 SECTIONS = ("input", "rendering", "preprocessing", "autoencoder", "classifier", "training")
 S = TypeVar("S", Samples, DetectionSamples)
+SEEDS = 2**32  # seeds of NumPy and of the spec are below
 TUNING = ("trials", "network_trials", "metric")
 
 
@@ -74,7 +76,8 @@ def compare(
         - ``"cnn"``: the spec's classifier;
         - ``"autoencoder_cnn"``: the same, its convolutions first learnt by the spec's autoencoder on the
           training fold without labels;
-        - ``"cnn_ensemble"``: the mean of three of the first, each stopped by another inner fold.
+        - ``"cnn_ensemble"``: the mean of three of the first, each stopped by another inner fold (two where a class
+          has two samples or groups).
     output : path, optional
         A folder for ``comparison.csv`` and the results of single folds. A comparison that was stopped goes on
         with the folds that are missing when it is started again with the same folder.
@@ -88,9 +91,11 @@ def compare(
     samples : Samples, optional
         Already loaded samples of ``spec``.
     folds : list of pairs of arrays, optional
-        Training and test rows of the samples, instead of the spec's folds: to hold out whole experiments, say.
+        Training and test rows of the samples, or masks of them, instead of the spec's folds: to hold out whole
+        experiments, say.
     n_jobs : int, optional
-        Processes that tune the classical methods, as in scikit-learn: 1 by default, -1 for all cores.
+        Processes that tune the classical methods, as in scikit-learn: 1 by default, -1 for all cores. Detectors have
+        nothing to share out.
     progress_bar : bool
         Shown on standard error, and only on a terminal or in a notebook.
 
@@ -107,7 +112,8 @@ def compare(
           best row (of a single fold: of a paired bootstrap); NaN for the best; ``p_value_trivial``, the same
           against the row "trivial";
         - ``seconds``, mean time to train on a fold, with its tuning and the autoencoder it needs;
-          ``peak_memory_mb``, the most that memory grew in it; ``samples``, how many different ones are tested on
+          ``peak_memory_mb``, the most that memory grew in it (the first network also pays for what TensorFlow keeps);
+          ``samples``, how many different ones are tested on
           (folds of the user's own may share some); ``folds``;
         - ``error``, why a method failed, "" where it did not. Its figures are NaN, and the next call with the
           same folder tries again.
@@ -121,7 +127,8 @@ def compare(
         If the spec cannot be read or a method or feature set is unknown.
     DataError
         If the data cannot be read, there are fewer than two classes, a class has fewer samples (groups)
-        than there are folds, or a table has another length than the samples or infinite values.
+        than there are folds, a fold trains on what it tests, or a table has another length than the samples or
+        infinite values.
     ModelError
         If ``output`` holds a comparison of other data or settings.
 
@@ -145,10 +152,10 @@ def compare(
         return compare_detectors(spec, methods, output, samples=images, progress_bar=progress_bar)
     samples = replace(_of_kind(Samples, samples) or load_samples(spec), spec=spec)
     problem = Problem(samples, checked_tables(tables, len(samples)), n_jobs)
-    sets = [*spec.comparison.features, *problem.tables] if features is None else features
+    sets = features_of(spec, problem.tables) if features is None else features
     sets = check_names(sets, list(problem.tables), clinical=spec.clinical is not None)
     entries = entries_of(spec.comparison.methods or USUAL if methods is None else methods, sets)
-    folds = outer_folds(samples) if folds is None else folds
+    folds = _checked(samples, sets, outer_folds(samples) if folds is None else folds)
     hashes = {entry.key: problem.hash_of(entry.features) for entry in entries}
     store = FoldStore(None if output is None else Path(output), _fingerprint(samples, folds), hashes)
     errors = _run(problem, entries, folds, store, progress_bar)
@@ -156,6 +163,36 @@ def compare(
     if output is not None:
         write_whole(Path(output) / "comparison.csv", table.to_csv(index=False))
     return table
+
+
+def check_comparison(samples: Samples) -> None:
+    """Raise what :func:`compare` would raise of the spec alone, before hours go into training.
+
+    Raises
+    ------
+    SpecError, DataError
+        As there.
+
+    Examples
+    --------
+    >>> spec = DataSpec.from_dict({"name": "motion", "input": {"shape": [16, 24, 24, 1]},
+    ...     "source": {"kind": "simulation", "samples_per_class": 4, "frames": 16}})
+    >>> check_comparison(load_samples(spec))
+    Traceback (most recent call last):
+    tumorkeras.errors.DataError: splits.folds: 3 faults
+    ...
+    """
+    spec = samples.spec
+    sets = check_names(spec.comparison.features, [], clinical=spec.clinical is not None)
+    entries_of(spec.comparison.methods or USUAL, sets)
+    _checked(samples, sets, outer_folds(samples))
+
+
+def _checked(samples: Samples, sets: Sequence[str], folds: Folds) -> Folds:
+    folds = checked_folds(folds, samples)
+    if any(CLINICAL in parts_of(name) for name in sets):
+        check_patients(samples, folds)
+    return folds
 
 
 def _of_kind(kind: type[S], samples: Samples | DetectionSamples | None) -> S | None:
@@ -177,6 +214,10 @@ def _fingerprint(samples: Samples, folds: Folds) -> str:
     settings |= spec.comparison.model_dump(include=set(TUNING))
     described = json.dumps([data_hash(samples), list(samples.classes), settings], sort_keys=True)
     digest = hashlib.sha256(described.encode())
+    if samples.groups is not None:  # which decide what is tuned and stopped on
+        digest.update(pd.factorize(samples.groups)[0].astype("int64").tobytes())
+    if "box_area" in samples.table:  # the size that the trivial row reads
+        digest.update(samples.table["box_area"].to_numpy("float64").tobytes())
     for rows in (rows for pair in folds for rows in pair):
         digest.update(rows.astype("int64").tobytes() + b"|")
     return digest.hexdigest()
@@ -207,8 +248,9 @@ def _run(
 def _fold_result(problem: Problem, entry: Entry, number: int, training: np.ndarray, test: np.ndarray) -> FoldResult:
     problem.measure(entry.features)
     problem.reused_seconds()
+    seed = (problem.samples.spec.training.seed + number) % SEEDS
     with Watch() as watch:
-        predictor = METHODS[entry.method].train(Fold(problem, training, number, entry.features))
+        predictor = METHODS[entry.method].train(Fold(problem, training, seed, entry.features))
     labels, probabilities = problem.samples.labels[test], predictor(test)
     return FoldResult(
         entry.key,
@@ -231,8 +273,8 @@ def _table(
         for entry in entries
         if entry.key not in errors
     }
-    means = {key: np.mean([found.metrics[metric] or 0.0 for found in own]) for key, own in results.items()}
-    best = max(means, key=lambda key: means[key], default=None)
+    means = {key: _mean(own, metric) for key, own in results.items()}
+    best = max((key for key in means if np.isfinite(means[key])), key=lambda key: means[key], default=None)
     samples = len(set().union(*(test.tolist() for _, test in folds)))
     rows: list[dict[str, Any]] = []
     for entry in entries:
@@ -250,7 +292,7 @@ def _table(
     table = pd.DataFrame(rows)
     place = next((k for k, entry in enumerate(entries) if entry.key == best), None)
     table.attrs = {
-        "caveat": _caveat(len(results), None if place is None else rows[place], len(folds)),
+        "caveat": _caveat(len(results), None if place is None else rows[place], len(folds), metric),
         "trivial": problem.in_words("trivial"),
         "best": place,
         "metric": metric,
@@ -259,9 +301,14 @@ def _table(
     return table
 
 
-def _caveat(methods: int, best: Mapping[str, Any] | None, folds: int) -> str:
+def _mean(results: Sequence[FoldResult], metric: str) -> float:
+    """Over the folds where it is defined."""
+    return pd.Series([found.metrics[metric] for found in results], dtype="float64").mean()
+
+
+def _caveat(methods: int, best: Mapping[str, Any] | None, folds: int, metric: str) -> str:
     if best is None:
-        return "No method gave a result."
+        return f"No {metric} is defined on these folds." if methods else "No method gave a result."
     name = f"{best['method']} ({best['features']})"
     ranking = (
         f"The p values are not corrected for the number of comparisons ({methods - 1} with the best, as many with the "

@@ -4,13 +4,32 @@ from __future__ import annotations
 
 import logging
 
+import numpy as np
 import pandas as pd
 
+from tumorkeras.data.folds import Folds
 from tumorkeras.data.samples import Samples
 from tumorkeras.data.tables import infinite_columns, read_table
 from tumorkeras.errors import DataError, shortened
 
 logger = logging.getLogger(__name__)
+
+
+def check_patients(samples: Samples, folds: Folds) -> None:
+    """See that no patient of the clinical table stands in training and test rows of a fold.
+
+    Raises
+    ------
+    DataError
+        With how many do: their columns are the same on both sides, and would be recognised.
+    """
+    assert samples.spec.clinical is not None
+    column = samples.spec.clinical.sample_column
+    patients = pd.factorize(samples.table[column])[0]
+    shared = [len(np.intersect1d(patients[training], patients[test])) for training, test in folds]
+    if any(shared):
+        fault = f"{max(shared)} patients ({column}) are in training and test rows of a fold"
+        raise DataError("splits.group", [f"{fault}: set splits.group to {column}, which keeps them together"])
 
 
 def clinical_features(samples: Samples) -> pd.DataFrame:
@@ -67,10 +86,17 @@ def clinical_features(samples: Samples) -> pd.DataFrame:
     return _aligned(table.set_index(section.id_column)[wanted], own[section.sample_column], str(path))
 
 
+def _as_text(ids: pd.Series) -> pd.Series:
+    """Ids as they stand in a file: pandas makes 12.0 of 12 where another row has none."""
+    if pd.api.types.is_float_dtype(ids) and (ids.dropna() % 1 == 0).all():
+        ids = ids.astype("Int64")
+    return ids.astype("string")
+
+
 def _aligned(table: pd.DataFrame, ids: pd.Series, path: str) -> pd.DataFrame:
     if infinite := infinite_columns(table):
         raise DataError(path, [f"infinite values in {', '.join(shortened(infinite))}"])
-    names = ids.astype("string")
+    names = _as_text(ids)
     absent = int((~names.isin(table.index)).sum())
     if absent == len(ids):
         raise DataError(path, ["has none of the samples' patients; is clinical.sample_column the right one?"])

@@ -13,6 +13,7 @@ from tumorkeras.data.cells import read_cells
 
 # A number as a person writes it. "007" is a name: it must find the file 007.png.
 NUMBER = re.compile(r"[-+]?(?:0|[1-9]\d*|(?=\.\d))(?:\.\d*)?(?:[eE][-+]?\d+)?")
+MISSING = ("", "na", "n/a", "nan", "null", "none")
 DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 
 
@@ -20,7 +21,8 @@ def read_table(path: str | Path, text: Collection[str | None] = ()) -> pd.DataFr
     """A CSV with a header, each column as numbers where all its cells are numbers, else as text.
 
     Comma, semicolon, tab and bar are told apart by the header; a decimal comma is understood beside another separator;
-    a byte-order mark is dropped; text that is not UTF-8 is read as Windows-1252. Empty cells are missing values.
+    a byte-order mark is dropped; text that is not UTF-8 is read as Windows-1252. Empty cells are missing values, and so
+    are NA, N/A, NaN, null and none among numbers.
 
     Parameters
     ----------
@@ -65,7 +67,7 @@ def infinite_columns(table: pd.DataFrame) -> list[str]:
 
 def _typed(column: pd.Series) -> pd.Series:
     cells = column
-    filled = cells[cells != ""]
+    filled = cells[~cells.str.lower().isin(MISSING)]
     if any(map(DECIMAL_COMMA.fullmatch, filled)):
         filled = filled.str.replace(",", ".", regex=False)
     if not all(map(NUMBER.fullmatch, filled)):

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from tumorkeras.comparison import outer_folds
+from tumorkeras.comparison import check_comparison
 from tumorkeras.data.detection import DetectionSamples
 from tumorkeras.data.parted import Parted
 from tumorkeras.data.samples import Samples
@@ -124,6 +124,6 @@ def _detect(exported: Path, samples: DetectionSamples, part: Part, bar: bool) ->
 
 GOALS: dict[Kind, Goal] = {
     "autoencoder": Goal(_none, _none, _score),
-    "classifier": Goal(_absent_classes, outer_folds, _score),
+    "classifier": Goal(_absent_classes, check_comparison, _score),
     "detector": Goal(_absent_objects, _check_backbone, _detect),
 }

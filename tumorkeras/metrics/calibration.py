@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -166,7 +166,7 @@ def _checked(
     bins: int,
     strategy: str,
     groups: ArrayLike | None = None,
-    **settings: float,
+    **settings: Any,
 ) -> tuple[NDArray[np.int64], Array, NDArray[np.int64] | None]:
     ids, table, _ = check_predictions(heading, labels, probabilities)
     codes, faults = check_groups(groups, len(ids))

@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from tumorkeras.errors import DataError
@@ -90,8 +91,9 @@ def threshold_for_sensitivity(
     figures = classification_metrics(
         ids, table, groups=groups, threshold=threshold, confidence=confidence, resamples=resamples, seed=seed
     )
-    found = [Interval(*figures.loc[name, ["value", "low", "high"]], int(figures.loc[name, "n"])) for name in NAMES]
-    return OperatingPoint(threshold, *found)
+    return OperatingPoint(threshold, _figure(figures, "sensitivity"), _figure(figures, "specificity"))
 
 
-NAMES = ("sensitivity", "specificity")
+def _figure(table: pd.DataFrame, name: str) -> Interval:
+    value, low, high, n = table.loc[name, ["value", "low", "high", "n"]].to_numpy("float64")
+    return Interval(float(value), float(low), float(high), int(n))
