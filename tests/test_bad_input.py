@@ -225,6 +225,30 @@ def _(folder):
     return run(npz_spec(folder, clinical={"path": "cohort.csv", "id_column": "pid"}))
 
 
+@case("a patient in training and test rows of a fold, with clinical features")
+def _(folder):
+    (folder / "cohort.csv").write_text("pid,age\n" + "".join(f"{k},{40 + k}\n" for k in range(5)))
+    (folder / "volumes.csv").write_text("pid\n" + "".join(f"{k % 5}\n" for k in range(20)))
+    sections = {
+        "clinical": {"path": "cohort.csv", "id_column": "pid", "sample_column": "pid"},
+        "comparison": {"methods": ["svm_linear"], "features": ["clinical"]},
+        "classes": ["benign", "malignant"],
+    }
+    npz_spec(folder)
+    source = {"kind": "npz", "path": "volumes.npz", "table": "volumes.csv"}
+    return run(write_spec(folder, source, [6, 6, 6, 1], **sections))
+
+
+@case("clinical features without a clinical table")
+def _(folder):
+    return run(npz_spec(folder, comparison={"features": ["clinical"]}))
+
+
+@case("a feature set that nobody knows")
+def _(folder):
+    return run(npz_spec(folder, comparison={"features": ["radiomics"]}))
+
+
 case("NaN in a volume")(lambda folder: run(npz_spec(folder, with_nan())))
 case("a class without a sample")(lambda folder: run(npz_spec(folder, classes=["benign", "malignant", "borderline"])))
 case("a label without a class")(lambda folder: run(npz_spec(folder, labels=np.arange(20) % 3)))
