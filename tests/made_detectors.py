@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import keras
 import keras_cv
 import numpy as np
 
 from tumorkeras.anchors import Anchors
+from tumorkeras.models import build_autoencoder
 from tumorkeras.models.detector import build_detector
 from tumorkeras.models.detector.backbone import csp_darknet
+from tumorkeras.spec import DataSpec
+from tumorkeras.training.fit_detector import anchors_of
+from tumorkeras.training.networks import autoencoder_of, detector_of
 
 CANVAS = (64, 96)
 ANCHORS = Anchors((4, 8), ((12.0,), (28.0,)), (0.75, 1.5))
@@ -27,6 +32,11 @@ def small_backbone(channels=1):
     return csp_darknet(channels, widths=(8, 16), depths=(1, 1))
 
 
+def small_encoder(channels=1):
+    """An autoencoder with maps of the strides 4 and 8: its graph is the quickest of all to trace and compile."""
+    return build_autoencoder((*CANVAS, channels), filters=(4, 4, 8, 8), bottleneck=None)
+
+
 def mobile_net(channels=1):
     """One whose last layers belong to no level."""
     return keras_cv.models.MobileNetV3Backbone(
@@ -44,6 +54,28 @@ def mobile_net(channels=1):
 def small_detector(num_classes=2, channels=1, **arguments):
     options = {"backbone": small_backbone(channels), **SMALL, **arguments}
     return build_detector((*CANVAS, channels), num_classes, **options)
+
+
+def detection_spec(**sections):
+    """Of twenty phantoms and a small detector, whose backbone is the encoder of a smaller autoencoder."""
+    small = {"fusion_width": 8, "dense": [8, 8], "rpn_proposals": 20, "max_detections": 10}
+    values = {
+        "name": "lesions",
+        "source": {"kind": "phantoms", "samples": 20, "seed": 3},
+        "input": {"shape": [64, 64, 1]},
+        "preprocessing": [{"step": "rescale"}],
+        "autoencoder": {"filters": [4, 8, 8], "bottleneck": None, "epochs": 1},
+        "training": {"epochs": 2, "batch_size": 8, "augment": ["flip"]},
+    }
+    detector = {"backbone": "autoencoder", **small, **sections.pop("detector", {})}
+    return DataSpec.from_dict({**values, "detector": detector, **sections})
+
+
+def untrained_detector(samples, seed=1):
+    """The detector of the spec of samples, which starts from an autoencoder that is not trained either."""
+    keras.utils.set_random_seed(seed)
+    anchors, _ = anchors_of(samples.spec, samples.part("train"))
+    return detector_of(samples.spec, len(samples.classes), anchors, autoencoder_of(samples.spec))
 
 
 def some_images(batch=2, size=CANVAS, channels=1, seed=0):
