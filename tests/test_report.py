@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -175,7 +176,22 @@ def test_what_a_sensitivity_costs_stands_where_there_are_two_classes(tracks, vol
     assert "specificity it costs" in volumes[0]
     assert "specificity it costs" not in tracks[0]
     (alt,) = [image["alt"] for image in Page(volumes[0]).images if "Reliability" in image["alt"]]
-    assert "as they are: ECE 0." in alt
+    said = re.search(r"as they are: (ECE \d\.\d{3})", alt).group(1)
+    assert said.replace("ECE", "Expected calibration error") in Page(volumes[0]).text
+
+
+def test_the_confusion_matrix_is_read_at_the_tuned_threshold(volumes):
+    _, samples, models, _, predictions = volumes
+    second = predictions.filter(regex="^probability_").iloc[:, 1]
+    tuned = {name: {"value": 1.0} for name in ("sensitivity", "specificity")}
+    for threshold in (float(second.min()), float(second.max()) + 0.01):  # all are called the second class, or none
+        card = models["classifier"].card | {"threshold": threshold, "tuned_on_validation": tuned}
+        changed = {"classifier": replace(models["classifier"], card=card)}
+        content = Content(Path("report.html"), samples, changed, None, predictions)
+        page = Page("".join(classification.classification(content)))
+        right = (content.answers["label"] == int(threshold <= second.max())).sum()
+        assert f"Confusion matrix: {right} of {len(predictions)}" in page.images[0]["alt"]
+        assert f"is called from a probability of {threshold:.3g} on" in page.text
 
 
 def test_metrics_are_those_of_the_card(tracks, volumes):

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, log_softmax
+from sklearn.metrics import roc_auc_score
 
 from tumorkeras.errors import DataError
 from tumorkeras.metrics import apply_temperature, fit_temperature
@@ -42,6 +43,14 @@ def test_ends_of_the_range():
     assert np.isfinite(fit_temperature([1, 0, 0], [0.0, 0.0, 1.0]).log_loss_before)
 
 
+def test_an_end_of_the_range_is_flagged_and_where_all_are_as_good_nothing_changes():
+    assert fit_temperature([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9]).at_end
+    assert fit_temperature([0, 1], [0.0, 1.0]).at_end  # the loss is 0 in float64 well before the end
+    assert fit_temperature([1, 1, 0, 0], [0.1, 0.2, 0.8, 0.9]).at_end
+    assert not fit_temperature([0, 0, 1, 1, 0], [0.1, 0.2, 0.8, 0.9, 0.7]).at_end
+    assert fit_temperature([0, 1], [0.5, 0.5]).value == 1
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(2, 5), st.floats(0.8, 10), st.integers(0, 1000))
 def test_scaling_keeps_sums_and_order_and_can_be_undone(classes, temperature, seed):
@@ -50,6 +59,15 @@ def test_scaling_keeps_sums_and_order_and_can_be_undone(classes, temperature, se
     np.testing.assert_allclose(scaled.sum(axis=1), 1)
     np.testing.assert_array_equal(scaled.argmax(axis=1), table.argmax(axis=1))
     np.testing.assert_allclose(apply_temperature(scaled, 1 / temperature), table, atol=1e-6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0.3, 20), st.integers(0, 1000))
+def test_scaling_keeps_the_area_under_the_curve(temperature, seed):
+    rng = np.random.default_rng(seed)
+    labels, scores = np.arange(30) % 2, rng.uniform(0.01, 0.99, 30).round(2)  # some are tied
+    scaled = apply_temperature(scores, temperature)
+    assert roc_auc_score(labels, scaled.round(12)) == pytest.approx(roc_auc_score(labels, scores))
 
 
 def test_the_form_that_was_given():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib.collections import PathCollection
 
 from tumorkeras import plots
 from tumorkeras.errors import DataError
@@ -14,7 +15,7 @@ LABELS, SCORES = rng.integers(0, 2, 60), rng.random(60)
 def test_markers_lie_at_probability_and_frequency_with_areas_by_counts():
     ax = plots.reliability(LABELS, SCORES, bins=4)
     table = reliability_table(LABELS, SCORES, bins=4)
-    (markers,) = [found for found in ax.collections if len(found.get_sizes()) == len(table)]
+    (markers,) = [found for found in ax.collections if isinstance(found, PathCollection)]
     np.testing.assert_allclose(markers.get_offsets(), table[["probability", "frequency"]])
     assert np.argmax(markers.get_sizes()) == np.argmax(table["count"])
     ece = calibration_error(LABELS, SCORES, bins=4).loc["ECE", "value"]
@@ -27,6 +28,11 @@ def test_scaled_probabilities_stand_beside_and_more_classes_say_what_is_drawn():
     texts = [text.get_text().split("\n")[0] for text in ax.get_legend().get_texts()]
     assert texts == ["as often as said", "as they are", "scaled"]
     assert ax.get_xlabel() == "probability of the class that is called"
+
+
+def test_a_single_group_has_no_interval():
+    ax = plots.reliability(LABELS, SCORES, groups=np.zeros(60))
+    assert ax.get_legend().get_texts()[1].get_text().splitlines()[1].endswith(tuple("0123456789"))
 
 
 def test_bad_input():

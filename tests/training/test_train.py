@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -387,18 +388,43 @@ def test_the_card_of_two_classes_names_the_threshold(samples, monkeypatch):
 
 
 def test_the_card_has_the_temperature_and_the_threshold_of_the_validation_part(samples, monkeypatch):
+    def answer(_, part):  # all but the first are called right, none as surely as another
+        second = np.where(part.labels == 1, 0.9, 0.1) + np.linspace(-0.05, 0.05, len(part))
+        second[0] = 1 - second[0]
+        return np.column_stack([1 - second, second])
+
     fit_by(monkeypatch, lambda *_, **__: pd.DataFrame())
+    monkeypatch.setattr("tumorkeras.training.recipes.predict", answer)
     two = {**VALUES["source"], "motions": ["random_walk", "levy_flight"]}
     spec = spec_of(source=two, classifier={**VALUES.get("classifier", {}), "sensitivity": 0.8})
-    trained = train(spec)
-    card, part = trained.card, load_samples(spec).part("val")
-    scores = predict(trained.model, part)
-    assert card["temperature"] == fit_temperature(part.labels, scores)._asdict()
+    card, part = train(spec).card, load_samples(spec).part("val")
+    scores = answer(None, part)
+    assert card["temperature"] == fit_temperature(part.labels, scores)._asdict() | {"part": "val"}
     tuned = threshold_for_sensitivity(part.labels, scores, 0.8)
     assert card["threshold"] == tuned.threshold
     assert card["tuned_on_validation"]["specificity"]["value"] == tuned.specificity.value
-    called = (predict(trained.model, load_samples(spec).part("test"))[:, 1] >= tuned.threshold).sum()
+    called = (answer(None, load_samples(spec).part("test"))[:, 1] >= tuned.threshold).sum()
     counts = card["metrics"]["values"]
     assert counts["TP"]["value"] + counts["FP"]["value"] == called  # the card's metrics are read at this threshold
     with pytest.raises(ModelError, match="is of the second of two classes; the data have 3"):
         train(spec_of(classifier={**VALUES.get("classifier", {}), "sensitivity": 0.8}))
+
+
+@pytest.mark.parametrize(
+    ("labels", "scores", "warned"),
+    [
+        ([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9], False),  # all right: any temperature below 1 is better
+        ([1, 1], [0.2, 0.3], True),
+        (None, [], True),
+    ],
+)
+def test_what_validation_samples_do_not_tell_is_not_in_the_card(labels, scores, warned, monkeypatch, caplog):
+    monkeypatch.setattr("tumorkeras.training.recipes.predict", lambda *_: np.asarray(scores))
+    spec = spec_of(classifier={**VALUES["classifier"], "sensitivity": 0.9})
+    part = None if labels is None else SimpleNamespace(labels=np.asarray(labels), groups=np.zeros(len(labels)))
+    card = RECIPES["classifier"].settle(None, SimpleNamespace(classes=["a", "b"], spec=spec), part)
+    assert "temperature" not in card
+    text = "classifier.sensitivity: no validation part with both classes; the threshold is 0.5"
+    assert caplog.messages == [text] * warned
+    json.dumps(card, allow_nan=False)  # of a single group there is no interval
+    assert card["threshold"] == (0.5 if warned else 0.8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -19,19 +20,27 @@ LEAST, MOST = 0.05, 20.0
 class Temperature(NamedTuple):
     """A temperature, and the mean log loss of the samples it was fitted to, without and with it.
 
-    Above 1 the probabilities were too sure, below 1 not sure enough. At an end of the range, 0.05 or 20, the samples do
-    not tell how sure: all of them are called right, or the probabilities say nothing.
+    Above 1 the probabilities were too sure, below 1 not sure enough.
 
     Examples
     --------
-    >>> Temperature(1.5, log_loss_before=0.7, log_loss_after=0.6, n=80).value
-    1.5
+    >>> found = Temperature(1.5, log_loss_before=0.7, log_loss_after=0.6, n=80)
+    >>> found.value, found.at_end
+    (1.5, False)
     """
 
     value: float
     log_loss_before: float
     log_loss_after: float
     n: int
+
+    @property
+    def at_end(self) -> bool:
+        """Whether it is an end of the range, 0.05 or 20, and so not to be used: the samples tell none.
+
+        All of them are called right, or the probabilities say less than nothing.
+        """
+        return any(math.isclose(self.value, end, rel_tol=1e-4) for end in (LEAST, MOST))
 
 
 def fit_temperature(labels: ArrayLike, probabilities: ArrayLike) -> Temperature:
@@ -49,7 +58,7 @@ def fit_temperature(labels: ArrayLike, probabilities: ArrayLike) -> Temperature:
     Returns
     -------
     Temperature
-        From 0.05 to 20.
+        From 0.05 to 20; 1 where all are as good. See `at_end` before it is used.
 
     Raises
     ------
@@ -77,7 +86,9 @@ def fit_temperature(labels: ArrayLike, probabilities: ArrayLike) -> Temperature:
 
     ends = (np.log(LEAST), np.log(MOST))
     best = minimize_scalar(loss, bounds=ends, method="bounded", options={"xatol": 1e-6})
-    chosen = min((best.x, 0.0, *ends), key=loss)  # the search stops just inside of an end
+    # The search stops just inside of an end. Of equals the first counts: 1 where no temperature changes anything, the
+    # end where the loss is 0 from somewhere on.
+    chosen = min((0.0, *ends, best.x), key=loss)
     return Temperature(float(np.exp(chosen)), loss(0.0), loss(chosen), len(ids))
 
 
@@ -94,7 +105,7 @@ def apply_temperature(probabilities: ArrayLike, temperature: float) -> NDArray[n
     Returns
     -------
     ndarray of float64, shape (n, k) or (n,)
-        In the form of what was given. The order of the classes stays.
+        In the form of what was given. The order of the classes stays. What is below 1.2e-7 is taken as that.
 
     Raises
     ------

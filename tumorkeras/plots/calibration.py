@@ -96,5 +96,6 @@ def _draw(ax: Axes, table: pd.DataFrame, label: str, place: int) -> None:
 
 
 def _in_words(errors: pd.DataFrame) -> str:
-    value, low, high = errors.loc["ECE", ["value", "low", "high"]]
-    return f"ECE {value:.3f} [{low:.3f}, {high:.3f}]"
+    value, low, high = errors.to_numpy("float64")[0, :3]  # the first row is ECE
+    interval = "" if np.isnan(low) else f" [{low:.3f}, {high:.3f}]"  # of a single group there is none
+    return f"ECE {value:.3f}{interval}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tumorkeras.metrics import threshold_for_sensitivity
+from tumorkeras.metrics import calibration_error, threshold_for_sensitivity
 from tumorkeras.plots.results import labels_of
 from tumorkeras.report import markup, pictures
 from tumorkeras.report.content import Content, Metrics
@@ -38,9 +38,10 @@ def classification(content: Content) -> list[str]:
         markup.paragraph(f"Read once on the {content.part_in_words}. {unit_of_resampling(content)}"),
         markup.table(["metric", "value", "n"], [*overall, always], "Metrics of the classifier"),
         _by_class(metrics, classes),
+        *_tuned(content, classes),
         markup.figures(
             [
-                pictures.draw(lambda: pictures.confusion(content.answers, classes)),
+                pictures.draw(lambda: pictures.confusion(_called(content), classes)),
                 pictures.draw(lambda: pictures.roc(content.answers, classes)),
             ]
         ),
@@ -52,20 +53,45 @@ def classification(content: Content) -> list[str]:
     return parts
 
 
+def _tuned(content: Content, classes: list[str]) -> list[str]:
+    """Where the second of two classes is called, if that was tuned."""
+    card = content.models["classifier"].card
+    tuned = card.get("tuned_on_validation")
+    if tuned is None:
+        return []
+    reached, cost = (tuned[name]["value"] for name in ("sensitivity", "specificity"))
+    where = f"{classes[1]} is called from a probability of {card['threshold']:.3g} on"
+    return [markup.paragraph(f"{where}: sensitivity {reached:.3f}, specificity {cost:.3f} on the validation part.")]
+
+
+def _called(content: Content) -> pd.DataFrame:
+    """The answers, of two classes as the card's threshold calls them, at which its metrics are read."""
+    threshold = content.models["classifier"].card.get("threshold")
+    if threshold is None:
+        return content.answers
+    second = content.answers.filter(regex="^probability_").iloc[:, 1]
+    return content.answers.assign(class_id=(second >= threshold).astype("int64"))
+
+
 def _calibration(content: Content, classes: list[str]) -> list[str]:
     """How far the probabilities can be taken at their word, and what a wanted sensitivity costs."""
     read = content.answers
     if read["label"].nunique() < 2:
         return []
     temperature = content.models["classifier"].card.get("temperature")
-    words = f"On the {content.part_in_words}, as they come from the network."
+    groups, probabilities = content.answer_groups, read.filter(regex="^probability_")  # in the order of the classes
+    error, low, high = calibration_error(read["label"], probabilities, groups=groups).to_numpy("float64")[0, :3]  # ECE
+    value = f"{markup.rounded(error)} {markup.interval(low, high)}".strip()
+    words = [f"Expected calibration error {value}, as they come from the network, on the {content.part_in_words}."]
     if temperature:
         before, after = (temperature[f"log_loss_{when}"] for when in ("before", "after"))
-        words += f" The validation part gives a temperature of {temperature['value']:.2f}, which an export can carry:"
-        words += f" its log loss there is {after:.3f} with it, {before:.3f} without."
-    drawn = pictures.draw(lambda: pictures.reliability(read, content.answer_groups, temperature))
-    parts = [markup.heading("Calibration"), markup.paragraph(words), drawn]
-    return [*parts, _operating_points(read, classes, content.answer_groups)] if len(classes) == 2 else parts
+        words.append(
+            f"The validation part gives a temperature of {temperature['value']:.2f}, which an export can carry: "
+            f"its log loss there is {after:.3f} with it, {before:.3f} without."
+        )
+    drawn = pictures.draw(lambda: pictures.reliability(read, groups, temperature))
+    parts = [markup.heading("Calibration"), *map(markup.paragraph, words), drawn]
+    return [*parts, _operating_points(read, classes, groups)] if len(classes) == 2 else parts
 
 
 def _operating_points(read: pd.DataFrame, classes: list[str], groups: np.ndarray | None) -> str:

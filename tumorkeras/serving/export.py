@@ -73,10 +73,10 @@ def export(
         (n, *input_shape), real inputs for the check, or an array for each input by its name; by default seeded
         synthetic ones, for a detector of several sizes. Images to which a detector's own answer hangs on the last
         digits of its numbers are left out; that nothing is found in the others is warned of.
-
-    calibrated : bool
+    calibrated : bool, default False
         Probabilities of a classifier at the temperature of its card, which was fitted to the validation part. The most
-        probable class stays the same, and so does what is called at a threshold of 0.5; ``assets.extra`` says so.
+        probable class stays the same, and the threshold in the export's card is moved along. That card
+        then says ``calibrated``.
 
     Returns
     -------
@@ -92,8 +92,8 @@ def export(
     Raises
     ------
     ModelError
-        If an argument is wrong, the version is there already, or the export does not pass
-        :func:`verify_export`.
+        If an argument is wrong, there is no temperature for ``calibrated``, the version is there already, or the export
+        does not pass :func:`verify_export`.
 
     Examples
     --------
@@ -141,7 +141,7 @@ def _calibrated(source: _Source) -> _Source:
     found = (source.card or {}).get("temperature")
     if found is None:
         known = "it has no card" if source.card is None else "its card has none"
-        mend = "train a classifier with a validation part of both classes"
+        mend = "train a classifier with a validation part of both classes that tells one"
         raise ModelError(source.name, [f"calibrated: needs a temperature, and {known}; {mend}"])
     assert source.card is not None
     card = {**source.card, "calibrated": True}

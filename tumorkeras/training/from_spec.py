@@ -131,7 +131,7 @@ def train(
     if samples.counts()[read_on]:
         metrics = recipe.measure(network, samples.part(read_on), card)
         stopped = read_on == "val"  # the figures are then a little too good
-        # The part that stops the training also tunes the threshold of a detector.
+        # The part that stops the training also tunes the threshold of a detector, and of a classifier where wanted.
         card["metrics"] = {"part": read_on, "stopped_by_this_part": stopped, "values": _plain(metrics)}
     trained = TrainedModel(network, spec, card, history, folder)
     if folder is not None:
@@ -212,8 +212,8 @@ def evaluate(
     -------
     pandas.DataFrame
         One row per metric, with the columns ``value``, ``low``, ``high`` and ``n``. Of a classifier
-        :func:`tumorkeras.metrics.classification_metrics`; of an autoencoder the mean squared error of the
-        reconstruction, and beside it that of the mean image; of a detector
+        :func:`tumorkeras.metrics.classification_metrics`, of two classes at the threshold of its card; of an
+        autoencoder the mean squared error of the reconstruction, and beside it that of the mean image; of a detector
         :func:`tumorkeras.metrics.detection_metrics`, one row a metric and class, at the threshold of its card.
 
     Raises

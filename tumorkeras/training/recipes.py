@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -114,18 +115,30 @@ def _settle_classifier(network: keras.Model, training: Samples, validation: Samp
 
     That threshold is tuned to the wanted sensitivity on the validation samples, where the spec wants one.
     """
-    binary, wanted = len(training.classes) == 2, training.spec.classifier.sensitivity
-    card: Card = {"threshold": THRESHOLD} if binary else {}
+    wanted = training.spec.classifier.sensitivity
+    card: Card = {"threshold": THRESHOLD} if len(training.classes) == 2 else {}
     if validation is None or len(np.unique(validation.labels)) < 2:
+        if wanted is not None:
+            logger.warning(
+                "classifier.sensitivity: no validation part with both classes; the threshold is %g", THRESHOLD
+            )
         return card
     probabilities = predict(network, validation)
-    card["temperature"] = fit_temperature(validation.labels, probabilities)._asdict()
-    if binary and wanted is not None:
-        groups = validation.groups
-        tuned = threshold_for_sensitivity(validation.labels, probabilities, wanted, groups=groups)
-        figures = {name: getattr(tuned, name)._asdict() for name in ("sensitivity", "specificity")}
-        card |= {"threshold": tuned.threshold, "tuned_on_validation": figures}
-    return card
+    card |= _temperature(validation, probabilities)
+    return card if wanted is None else card | _threshold(validation, probabilities, wanted)
+
+
+def _temperature(validation: Samples, probabilities: np.ndarray) -> Card:
+    found = fit_temperature(validation.labels, probabilities)
+    return {} if found.at_end else {"temperature": {**found._asdict(), "part": "val"}}
+
+
+def _threshold(validation: Samples, probabilities: np.ndarray, wanted: float) -> Card:
+    tuned = threshold_for_sensitivity(validation.labels, probabilities, wanted, groups=validation.groups)
+    figures = {name: getattr(tuned, name)._asdict() for name in ("sensitivity", "specificity")}
+    # JSON has no NaN, which is the interval of a single group.
+    plain = {name: {k: None if math.isnan(v) else v for k, v in each.items()} for name, each in figures.items()}
+    return {"threshold": tuned.threshold, "tuned_on_validation": plain}
 
 
 def _classification_metrics(network: keras.Model, samples: Samples, card: Card) -> pd.DataFrame:
