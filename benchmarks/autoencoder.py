@@ -1,6 +1,6 @@
 """The autoencoder on three simulated kinds of motion: its code under a random forest, and its error beside PCA.
 
-    python benchmarks/autoencoder.py [--samples 3000] [--folds 5] [--methods tied untied pca] [--write PAGE]
+    python benchmarks/autoencoder.py [--samples 3000] [--folds 5] [--methods tied untied pca] [--table] [--write PAGE]
 
 The settings are those of ``examples/simulated_autoencoder.yaml``. In each fold the autoencoder sees the training part
 without its classes, a part of which stops it; a random forest then learns the classes from its code. PCA has as many
@@ -131,7 +131,7 @@ def check_settings(folder: Path, spec: DataSpec) -> None:
 def markdown(results: dict[str, pd.DataFrame], share: float, total: int, code: int) -> str:
     """A line a method, and the paired tests of the errors beneath."""
     heads = ["method", "accuracy of a random forest on its code", "mean squared error", "of the mean image's error"]
-    lines = [f"| {' | '.join([*heads, 'parameters', 's a fold'])} |", "| --- |" + " ---: |" * 5]
+    lines = [f"| {' | '.join([*heads, 'parameters', 's a fold', 'folds'])} |", "| --- |" + " ---: |" * 6]
     for method, table in results.items():
         left = mean_interval(table["error"] / table["mean_image_error"])
         cells = [
@@ -141,17 +141,17 @@ def markdown(results: dict[str, pd.DataFrame], share: float, total: int, code: i
             f"{100 * left.value:.1f} %",
             f"{table['parameters'].iloc[0]:,}",
             f"{table['seconds'].mean():.0f}",
+            str(len(table)),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    counts = sorted({len(table) for table in results.values()})
-    folds = " to ".join(map(str, counts))
-    text = [f"{total:,} samples, {folds} of {round(1 / share)} folds, a code of {code} numbers.", "", *lines, ""]
+    text = [f"{total:,} samples in {round(1 / share)} folds, a code of {code} numbers.", "", *lines, ""]
     for other in [name for name in results if name != "tied" and "tied" in results]:
-        same = min(len(results["tied"]), len(results[other]))
-        errors = [results[name]["error"].to_numpy()[:same] for name in ("tied", other)]
+        same = results["tied"].index.intersection(results[other].index)
+        errors = [results[name].loc[same, "error"].to_numpy() for name in ("tied", other)]
         test = corrected_resampled_t(*errors, test_fraction=share)
-        interval = f"{test.difference:+.5f} [{test.low:+.5f}, {test.high:+.5f}], p = {test.p_value:.2g}"
-        text.append(f"Error of tied kernels less that of {NAMES[other]}: {interval}, {same} folds.")
+        interval = "" if len(same) < 2 else f" [{test.low:+.5f}, {test.high:+.5f}], p = {test.p_value:.2g}"
+        said = f"Error of tied kernels less that of {NAMES[other]}: {test.difference:+.5f}{interval}"
+        text.append(f"{said}; folds: {len(same)}.\n")
     return "\n".join(text)
 
 
@@ -170,6 +170,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="of the autoencoder, instead of those of the example")
     parser.add_argument("--methods", nargs="+", choices=NAMES, default=list(NAMES))
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--table", action="store_true", help="only of the folds that are there; nothing is trained")
     parser.add_argument("--write", type=Path)
     options = parser.parse_args()
     values = DataSpec.from_yaml(EXAMPLE).to_dict()
@@ -179,11 +180,12 @@ def main() -> None:
     folds = outer_folds(samples)
     folder = options.output / f"autoencoder_{options.samples}"
     check_settings(folder, samples.spec)
-    read = range(1, (options.folds or len(folds)) + 1)
-    results = {
-        method: pd.DataFrame([asdict(result_of(method, samples, folds, number, folder)) for number in read])
-        for method in options.methods
-    }
+    results = {}
+    for method in options.methods:
+        there = [number for number in range(1, len(folds) + 1) if (folder / f"{method}-{number}.json").is_file()]
+        read = there if options.table else range(1, (options.folds or len(folds)) + 1)
+        found = {number: asdict(result_of(method, samples, folds, number, folder)) for number in read}
+        results[method] = pd.DataFrame.from_dict(found, orient="index")
     machine = f"{platform.machine()}, {os.cpu_count()} CPUs"
     text = markdown(results, 1 / len(folds), len(samples), samples.spec.autoencoder.bottleneck)
     print(f"{text}\n\n{machine}")
