@@ -95,8 +95,14 @@ def test_run_works_on_what_init_wrote(spec_file, tmp_path):
     values = yaml.safe_load(spec_file.read_text())
     assert values["tasks"] == ["detect"]
     values["training"] = {"epochs": 1, "batch_size": 8}
-    values["autoencoder"] = {"filters": [4, 4, 8, 8], "bottleneck": None, "epochs": 1}
-    values["detector"] = {"backbone": "autoencoder", "fusion_width": 8, "rpn_proposals": 20, "dense": [8]}
+    values["autoencoder"] = {"filters": [4, 8, 8], "bottleneck": None, "epochs": 1}
+    values["detector"] = {
+        "backbone": "autoencoder",
+        "fusion_width": 8,
+        "rpn_proposals": 20,
+        "dense": [8],
+        "max_detections": 4,
+    }
     values["input"]["shape"] = [32, 32, 1]
     quick = spec_file.with_name("quick.yaml")
     quick.write_text(yaml.safe_dump(values))

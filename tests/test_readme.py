@@ -26,7 +26,8 @@ LESIONS = {
     "source": {"kind": "phantoms", "samples": 20},
     "input": {"shape": [64, 64, 1]},
     "preprocessing": [{"step": "rescale"}],
-    "detector": {"fusion_width": 8, "dense": [8, 8]},
+    "autoencoder": {"filters": [4, 8, 8], "bottleneck": None, "epochs": 1},
+    "detector": {"backbone": "autoencoder", "fusion_width": 8, "dense": [8, 8]},
     "training": {"epochs": 1, "batch_size": 8, "augment": ["flip"]},
 }
 FIRST, SECOND = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)

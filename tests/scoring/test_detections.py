@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from command_line import run_command
-from made_detectors import small_detector, some_images, some_objects
+from made_detectors import small_detector, small_encoder, some_images, some_objects
 
 from tumorkeras.boxes import CORNERS
 from tumorkeras.data.detection import load_detection
@@ -56,8 +56,8 @@ def folder(images, tmp_path_factory):
 def network(images):
     """A detector after four steps of training, whose threshold lets nothing through in one of the images."""
     keras.utils.set_random_seed(0)
-    model = small_detector(rpn_proposals=60)
-    model.compile("adam")
+    model = small_detector(backbone=small_encoder(), rpn_proposals=60)
+    model.compile(keras.optimizers.Adam(0.02), run_eagerly=True)
     model.fit(some_images(), some_objects(), epochs=4, verbose=0)
     best = sorted(float(model(image[None, ..., None], training=False)["scores"][0, 0]) for image in images.values())
     assert best[1] - best[0] > 1e-3  # far from what float32 loses
