@@ -258,16 +258,20 @@ def less_random(table: pd.DataFrame, figure: str) -> pd.DataFrame:
     return others.assign(**{figure: others[figure] - reference}).dropna(subset=[figure])
 
 
-def summary(table: pd.DataFrame, figure: str) -> pd.DataFrame:
-    """Mean and 95 % t interval over the seeds, a row for each start, mode and size, in the order of the lists above."""
+def summary(table: pd.DataFrame, figure: str, ends: tuple[float, float] = (-math.inf, math.inf)) -> pd.DataFrame:
+    """Mean and 95 % t interval over the seeds, a row for each start, mode and size, in the order of the lists above.
+
+    A t interval knows nothing of the ends of a scale, so it is cut there.
+    """
     rows = []
     for start in STARTS:
         for mode in MODES:
             own = table[(table["start"] == start) & (table["mode"] == mode)]
             for size, group in own.groupby("size"):
                 mean, low, high, seeds = mean_interval(group[figure])
-                ends = {figure: mean, f"{figure}_low": low, f"{figure}_high": high}
-                rows.append({"start": start, "mode": mode, "size": size, **ends, "seeds": seeds})
+                low, high = np.clip([low, high], *ends)
+                found = {figure: mean, f"{figure}_low": low, f"{figure}_high": high}
+                rows.append({"start": start, "mode": mode, "size": size, **found, "seeds": seeds})
     return pd.DataFrame(rows)
 
 
@@ -291,9 +295,9 @@ def cell_of(row: dict[str, Any], figure: str, form: str) -> str:
 def tables(results: pd.DataFrame, machine: str) -> str:
     """All tables, and what they were made of."""
     found = [
-        markdown("accuracy, by cells of each class", summary(results, "accuracy"), "accuracy", ".3f"),
-        markdown("AUC", summary(results, "AUC"), "AUC", ".3f"),
-        markdown("steps to the plateau", summary(results, "steps"), "steps", ".0f"),
+        markdown("accuracy, by cells of each class", summary(results, "accuracy", (0, 1)), "accuracy", ".3f"),
+        markdown("AUC", summary(results, "AUC", (0, 1)), "AUC", ".3f"),
+        markdown("steps to the plateau", summary(results, "steps", (0, math.inf)), "steps", ".0f"),
     ]
     for figure in ("accuracy", "AUC"):
         gains = less_random(results, figure)
@@ -314,7 +318,7 @@ def picture(results: pd.DataFrame) -> bytes:
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(1, 2, figsize=(10.5, 3.8), sharey=True, layout="constrained")
-    found = summary(results, "accuracy")
+    found = summary(results, "accuracy", (0, 1))
     for ax, mode in zip(axes, ("frozen", "free"), strict=True):
         own = found[(found["mode"] == mode) | (found["start"] == "random")]
         plots.learning_by_size(own.assign(method=own["start"].str.replace("_", ", ")), ax=ax)
