@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from made_detectors import ANCHORS, CANVAS, SMALL, small_detector, some_images, some_proposals
+from made_detectors import ANCHORS, CANVAS, SMALL, small_detector, small_encoder, some_images, some_proposals
 from model_check import check_models
 
 from tumorkeras.anchors import Anchors
@@ -55,8 +55,8 @@ def test_every_form_runs_trains_saves_and_loads(tmp_path):
     images, proposals = some_images(3, (50, 70)), some_proposals(3, (50, 70))
     forms = {
         "level": {"preprocessing": [{"step": "lee_filter", "size": 3}, {"step": "standardize"}], "frozen": "P2"},
-        "volume": {"head": "volume", "fusion": "deepest"},
-        "external": {"proposals": "external", "head": "volume"},
+        "volume": {"backbone": small_encoder(), "head": "volume", "fusion": "deepest"},
+        "external": {"backbone": small_encoder(), "proposals": "external", "head": "volume"},
     }
     inputs = dict.fromkeys(forms, images) | {"external": {"images": images, "proposals": proposals}}
     builders = {name: lambda arguments=arguments: small_detector(**arguments) for name, arguments in forms.items()}

@@ -6,14 +6,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from made_detectors import small_encoder
 
 from tumorkeras import simulate_ultrasound
 from tumorkeras.anchors import propose_anchors
 from tumorkeras.metrics import average_precision
 from tumorkeras.models.detector import build_detector
-from tumorkeras.models.detector.backbone import csp_darknet
 
-SIDE = 96
+SIDE, STEPS = 96, 160
 
 
 @pytest.mark.slow
@@ -24,16 +24,16 @@ def test_eight_images_are_learnt_by_heart():
     detector = build_detector(
         (SIDE, SIDE, 1),
         2,
-        backbone=csp_darknet(1, widths=(12, 24, 48), depths=(1, 1, 1)),
+        backbone=small_encoder(),
         anchors=propose_anchors(found.boxes[found.classes >= 0], (SIDE, SIDE)),
         fusion_width=24,
-        rpn_candidates=300,
+        rpn_candidates=200,
         rpn_proposals=50,
         dense=(64,),
         dropout=0.0,
     )
-    detector.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(3e-3, 260)))
-    data = tf.data.Dataset.from_tensors((images, truth)).repeat(260)
+    detector.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(8e-3, STEPS)))
+    data = tf.data.Dataset.from_tensors((images, truth)).repeat(STEPS)
     history = detector.fit(data, verbose=0, shuffle=False)
     assert np.isfinite(history.history["loss"]).all()
     answer = {key: np.asarray(value) for key, value in detector(images, training=False).items()}

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from made_detectors import mobile_net, small_detector, some_images, some_objects, some_proposals
+from made_detectors import mobile_net, small_detector, small_encoder, some_images, some_objects, some_proposals
 from model_check import run_python
 
 CONTINUE = """
@@ -86,7 +86,7 @@ def test_the_file_has_no_lambda_and_every_weight_once(tmp_path):
 def test_tensorflow_alone_serves_boxes_for_every_batch_and_size(tmp_path):
     models = {
         "own": small_detector(preprocessing=[{"step": "lee_filter", "size": 3}, {"step": "standardize"}]),
-        "external": small_detector(proposals="external", head="volume"),
+        "external": small_detector(backbone=small_encoder(), proposals="external", head="volume"),
     }
     cases = [(1, (64, 96)), (3, (50, 40)), (2, (130, 201))]
     batches = {"own": [some_images(*case).astype("float32") for case in cases]}
