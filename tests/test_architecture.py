@@ -137,6 +137,7 @@ def test_library_code_does_not_print(path):
         "from tumorkeras import DataSpec",
         "import tumorkeras; dir(tumorkeras); tumorkeras.__version__",
         "import tumorkeras.errors, tumorkeras.metrics",
+        "import tumorkeras.features.columns, tumorkeras.metrics.scorers",  # what processes of the tuning load
         "from tumorkeras import plots",
         "from tumorkeras import simulate_motility; simulate_motility('random_walk', 1, frames=3)",
     ],

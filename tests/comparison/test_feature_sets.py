@@ -10,9 +10,10 @@ from sklearn.svm import SVC
 
 from tumorkeras import compare, load_samples
 from tumorkeras.comparison import METHODS, Fold, Problem, problem
-from tumorkeras.comparison.classical import columns_of, mean_auc
 from tumorkeras.comparison.feature_sets import checked_tables
 from tumorkeras.errors import DataError, ModelError, SpecError
+from tumorkeras.features.columns import columns_of
+from tumorkeras.metrics.scorers import mean_auc
 from tumorkeras.training.networks import autoencoder_of
 
 

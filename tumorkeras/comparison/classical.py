@@ -9,24 +9,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_numeric_dtype
 from scipy.stats import loguniform
 from sklearn.base import BaseEstimator, clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import RandomizedSearchCV
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from tumorkeras.comparison.method import Predictor, Trainer
 from tumorkeras.comparison.problem import Fold
-from tumorkeras.metrics import weighted_auc
+from tumorkeras.features.columns import columns_of
+from tumorkeras.metrics.scorers import mean_auc
 
 TREES = 300
 
@@ -71,41 +69,6 @@ def train_tuned(fold: Fold, *, estimator: BaseEstimator, space: Mapping[str, Any
         best = clone(pipeline).set_params(**search.fit(table, labels).best_params_)
         calibrated = CalibratedClassifierCV(best, cv=splits, ensemble=False).fit(table, labels)
     return lambda wanted: _all_classes(calibrated, features.iloc[wanted], fold.classes)
-
-
-def mean_auc(model: BaseEstimator, table: pd.DataFrame, labels: np.ndarray) -> float:
-    """The area under the ROC curve, of more than two classes the mean over those that occur, each against the rest."""
-    scores = model.decision_function(table) if hasattr(model, "decision_function") else model.predict_proba(table)
-    if np.ndim(scores) == 1 or len(model.classes_) == 2:
-        return weighted_auc(labels == model.classes_[1], scores if np.ndim(scores) == 1 else scores[:, 1])[0]
-    areas = [weighted_auc(labels == name, scores[:, k])[0] for k, name in enumerate(model.classes_)]
-    return float(np.nanmean(areas))
-
-
-def columns_of(table: pd.DataFrame) -> ColumnTransformer:
-    """What makes numbers of a table's columns: filled and standardised, or a column a category.
-
-    Missing numbers become the median of the rows it is fitted to; a missing category is a category.
-
-    Examples
-    --------
-    >>> table = pd.DataFrame({"age": [40.0, None, 60.0], "side": ["left", "right", "left"]})
-    >>> columns_of(table).fit_transform(table).round(2).tolist()
-    [[-1.22, 1.0, 0.0], [0.0, 0.0, 1.0], [1.22, 1.0, 0.0]]
-    """
-    numbers = [name for name in table if is_numeric_dtype(table[name])]
-    others = [name for name in table if name not in numbers]
-    filled = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
-    categories = make_pipeline(
-        FunctionTransformer(_as_text, feature_names_out="one-to-one"),
-        OneHotEncoder(handle_unknown="ignore", sparse_output=False),
-    )
-    return ColumnTransformer([("numbers", filled, numbers), ("categories", categories, others)])
-
-
-def _as_text(table: pd.DataFrame) -> pd.DataFrame:
-    """Whatever stands in the columns as text, and nothing as None: what the encoder can put in order."""
-    return table.astype(object).apply(lambda column: column.map(str, na_action="ignore").where(column.notna(), None))
 
 
 def _all_classes(model: BaseEstimator, table: np.ndarray | pd.DataFrame, classes: int) -> np.ndarray:
