@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -15,7 +16,6 @@ import tumorkeras
 
 PACKAGE = Path(tumorkeras.__file__).parent
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
-NAMES = [path.relative_to(PACKAGE).as_posix() for path in FILES]
 
 # A room (a module or folder of the package) may import rooms of a lower tier and of its own.
 TIERS = [
@@ -49,6 +49,7 @@ STRANGERS = [
 ]  # of one tier, and yet never together
 ROOMS_OF_PLOTS = TIERS[0] | {"metrics", "plots"}
 WITHOUT_TENSORFLOW = TIERS[0] | {"cohort", "metrics", "plots"}
+KERAS_CV = {"layers", "models"}
 TENSORFLOW = {"tensorflow", "keras", "keras_cv", "tf_keras"}
 
 
@@ -56,16 +57,31 @@ def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imports_of(path: Path) -> Iterator[str]:
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def imports_of(path: Path) -> tuple[str, ...]:
     """Full dotted names that a file imports, anywhere in it; ``from a import b`` gives ``a.b``."""
+    return tuple(_imports_of(path))
+
+
+def _imports_of(path: Path) -> Iterator[str]:
     package = ("tumorkeras", *path.relative_to(PACKAGE).parent.parts)
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else ()
             base = ".".join([*above, *([node.module] if node.module else [])])
             yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def uses_of(path: Path, packages: set[str]) -> list[str]:
+    """Which of other people's packages a file imports."""
+    return [f"imports {name}" for name in sorted(packages & {name.split(".")[0] for name in imports_of(path)})]
 
 
 def rooms_imported(path: Path) -> set[str]:
@@ -86,11 +102,21 @@ def fault_of(room: str, imported: str) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("path", FILES, ids=NAMES)
-def test_imports_go_downward(path):
+def import_faults(path: Path) -> list[str]:
     room = room_of(path)
-    assert room in TIER, f"{room} has no place in the plan of tests/test_architecture.py"
-    assert [fault for other in sorted(rooms_imported(path)) if (fault := fault_of(room, other))] == []
+    if room not in TIER:
+        return [f"{room} has no place in the plan of tests/test_architecture.py"]
+    return [fault for other in sorted(rooms_imported(path)) if (fault := fault_of(room, other))]
+
+
+def assert_kept(rule: Callable[[Path], list[str]]) -> None:
+    """Fail with all that a rule finds in any file of the package; one test a rule, for there are many files."""
+    faults = [f"{path.relative_to(PACKAGE).as_posix()}: {fault}" for path in FILES for fault in rule(path)]
+    assert not faults, "\n".join(faults)
+
+
+def test_imports_go_downward():
+    assert_kept(import_faults)
 
 
 def test_the_plan_refuses_what_it_should():
@@ -105,29 +131,31 @@ def test_the_plan_refuses_what_it_should():
     assert fault_of("cli", "DataSpec")  # through the package's root: name the room
 
 
-@pytest.mark.parametrize("path", FILES, ids=NAMES)
-def test_keras_cv_stays_in_layers_and_models(path):
-    uses = {name.split(".")[0] for name in imports_of(path)}
-    assert "keras_cv" not in uses or room_of(path) in {"layers", "models"}
+def test_keras_cv_stays_in_layers_and_models():
+    assert_kept(lambda path: uses_of(path, {"keras_cv"}) if room_of(path) not in KERAS_CV else [])
 
 
-@pytest.mark.parametrize("path", FILES, ids=NAMES)
-def test_bars_are_made_in_one_place(path):
-    uses = {name.split(".")[0] for name in imports_of(path)}
-    assert "tqdm" not in uses or path == PACKAGE / "progress.py"
+def test_bars_are_made_in_one_place():
+    assert_kept(lambda path: uses_of(path, {"tqdm"}) if path != PACKAGE / "progress.py" else [])
 
 
-@pytest.mark.parametrize("path", FILES, ids=NAMES)
-def test_rooms_without_tensorflow_import_none(path):
-    uses = {name.split(".")[0] for name in imports_of(path)}
-    assert room_of(path) not in WITHOUT_TENSORFLOW or not uses & TENSORFLOW
+def test_rooms_without_tensorflow_import_none():
+    rooms = WITHOUT_TENSORFLOW
+    assert_kept(lambda path: uses_of(path, TENSORFLOW) if room_of(path) in rooms else [])
 
 
-@pytest.mark.parametrize("path", FILES, ids=NAMES)
-def test_library_code_does_not_print(path):
-    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
-    prints = [call.lineno for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
-    assert prints == []
+def prints_of(path: Path) -> list[str]:
+    calls = [node.func for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
+    return [f"line {call.lineno} prints" for call in calls if isinstance(call, ast.Name) and call.id == "print"]
+
+
+def test_library_code_does_not_print():
+    assert_kept(prints_of)
+
+
+def test_the_files_are_found():
+    """Else no rule could be broken."""
+    assert {PACKAGE / "errors.py", PACKAGE / "models" / "classifier.py"} <= set(FILES)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from tumorkeras.anchors import propose_anchors
 from tumorkeras.metrics import average_precision
 from tumorkeras.models.detector import build_detector
 
-SIDE, STEPS = 96, 160
+SIDE, STEPS = 96, 200
 
 
 @pytest.mark.slow
@@ -39,3 +39,4 @@ def test_eight_images_are_learnt_by_heart():
     answer = {key: np.asarray(value) for key, value in detector(images, training=False).items()}
     figures = average_precision(truth, answer, ["benign", "malignant"])
     assert figures.ap50 > 0.95
+    assert figures.ap > 0.85  # boxes that fit, not only boxes that meet
