@@ -62,17 +62,20 @@ def test_another_table_of_the_same_name_is_refused(samples, telling, tmp_path):
     compare(samples.spec, ["majority"], tmp_path, samples=samples)  # which asks for none of it
 
 
-def test_one_autoencoder_a_fold_whatever_reads_it(samples, monkeypatch):
-    trained = []
+def test_one_autoencoder_and_one_code_a_fold_whatever_reads_them(samples, monkeypatch):
+    trained, coded = [], []
 
     def counted(self):
         trained.append(self.seed)
         return train(self)
 
     train = Fold._trained_autoencoder
+    codes_of = Fold._codes_of
     monkeypatch.setattr(Fold, "_trained_autoencoder", counted)
+    monkeypatch.setattr(Fold, "_codes_of", lambda self, model: coded.append(self.seed) or codes_of(self, model))
     table = compare(samples.spec, ["svm_linear", "svm_rbf"], features=["autoencoder"], samples=samples)
     assert trained == [1, 2]
+    assert coded == [1, 2]
     assert table["features"].tolist()[2:] == ["autoencoder features"] * 2
     assert table["error"].tolist() == [""] * 4
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tumorkeras import DataSpec, load_samples
-from tumorkeras.data.clinical import clinical_features
+from tumorkeras.data.clinical import check_patients, clinical_features
 from tumorkeras.errors import DataError
 
 
@@ -61,6 +61,12 @@ def test_tables_that_do_not_fit(folder, clinic, section, fault):
     with pytest.raises(DataError, match=fault) as caught:
         clinical_features(samples_with(folder, clinic, **section))
     assert "99" not in str(caught.value)
+
+
+def test_a_column_that_the_samples_have_not_is_named_before_any_fold_is_looked_at(folder):
+    samples = samples_with(folder, "patient,age\n3,4\n", sample_column="exams")
+    with pytest.raises(DataError, match="'exams' is no column of the samples"):
+        check_patients(samples, [(np.array([0, 1]), np.array([2, 3]))])
 
 
 def test_a_spec_without_a_clinical_table(folder):

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from tumorkeras.comparison.detection_methods import BASELINE, DEFAULT_DETECTORS, DETECTION_METHODS
 from tumorkeras.comparison.detection_store import ARRAYS, DetectorResult, DetectorStore
+from tumorkeras.comparison.figures import CONFIDENCE
+from tumorkeras.comparison.names import names_in, repeated, unknown
 from tumorkeras.comparison.resources import Watch
 from tumorkeras.data.agreement import data_hash
 from tumorkeras.data.detection import DetectionSamples, load_detection
@@ -36,7 +38,6 @@ METRICS = {
     "false_positives": "false positives per image",
 }
 ENDS = ("", "_low", "_high")
-CONFIDENCE = 0.95
 SECTIONS = ("input", "preprocessing", "autoencoder", "detector", "training")
 
 
@@ -169,13 +170,9 @@ def _parts_of(samples: DetectionSamples) -> _Parts:
 
 def _checked_methods(spec: DataSpec, methods: Sequence[str] | None) -> list[str]:
     methods = spec.comparison.methods or DEFAULT_DETECTORS if methods is None else methods
-    names = [methods] if isinstance(methods, str) else list(methods)
+    names = names_in(methods)
     faults = [] if "detect" in spec.tasks else [f"tasks: {', '.join(spec.tasks)}; expected detect among them"]
-    valid = ", ".join(DETECTION_METHODS)
-    faults += [
-        f"methods: {name!r} is unknown; expected some of {valid}" for name in names if name not in DETECTION_METHODS
-    ]
-    faults += [f"methods: {name!r} stands more than once" for name in dict.fromkeys(names) if names.count(name) > 1]
+    faults += [f"methods: {fault}" for fault in unknown(names, DETECTION_METHODS) + repeated(names)]
     if faults:
         raise SpecError("compare_detectors", faults)
     return names if BASELINE in names else [BASELINE, *names]

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorkeras.comparison.store import FOLDER
-from tumorkeras.errors import ModelError
+from tumorkeras.comparison.store import refuse_results, results_folder
 from tumorkeras.files import write_whole
 
 ARRAYS = ("boxes", "scores", "classes")
@@ -52,14 +51,10 @@ class DetectorStore:
     """
 
     def __init__(self, output: Path | None, fingerprint: str) -> None:
-        self.folder = None if output is None else output / FOLDER
+        self.folder = None if output is None else results_folder(output)
         self.fingerprint = fingerprint
         self._results: dict[str, DetectorResult] = {}
         if self.folder is not None:
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-            except (FileExistsError, NotADirectoryError):
-                raise ModelError(str(output), ["is a file; give a folder"]) from None
             self._read_all(self.folder)
 
     def __contains__(self, method: str) -> bool:
@@ -93,6 +88,4 @@ class DetectorStore:
                 faults.append(f"{path.name}: was made with other data, parts or settings")
             method = path.name.removesuffix(ENDING)
             self._results[method] = DetectorResult(method, **numbers, found=found)
-        if faults:
-            heading = f"{folder} does not fit; choose another output folder, or remove this one"
-            raise ModelError(heading, faults)
+        refuse_results(folder, faults)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from tumorkeras.comparison.feature_sets import HAND_MADE
 from tumorkeras.comparison.methods import BASELINES, METHODS
+from tumorkeras.comparison.names import names_in, repeated, unknown
 from tumorkeras.errors import SpecError
 
 
@@ -42,12 +43,10 @@ def entries_of(methods: Sequence[str], features: Sequence[str]) -> list[Entry]:
     >>> [entry.key for entry in entries_of(["ann", "cnn"], ["hand-made", "autoencoder"])]
     ['majority', 'trivial', 'ann', 'ann@autoencoder', 'cnn']
     """
-    names = [methods] if isinstance(methods, str) else list(methods)
-    valid = ", ".join(METHODS)
-    faults = [f"{name!r} is unknown; expected some of {valid}" for name in names if name not in METHODS]
-    faults += [f"{name!r} stands more than once" for name in dict.fromkeys(names) if names.count(name) > 1]
+    names = names_in(methods)
+    faults = unknown(names, METHODS) + repeated(names)
     if not names:
-        faults.append(f"names no method; expected some of {valid}")
+        faults.append(f"names no method; expected some of {', '.join(METHODS)}")
     if faults:
         raise SpecError("comparison.methods", faults)
     names = [*(name for name in BASELINES if name not in names), *names]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from tumorkeras.comparison.names import names_in, repeated, unknown
 from tumorkeras.data.tables import infinite_columns
 from tumorkeras.errors import DataError, SpecError, shortened
 from tumorkeras.spec import DataSpec
@@ -121,15 +122,8 @@ def check_names(names: Sequence[str], own: Sequence[str], *, clinical: bool) -> 
     >>> check_names(["hand-made", "hand-made+shape"], ["shape"], clinical=False)
     ['hand-made', 'hand-made+shape']
     """
-    names = [names] if isinstance(names, str) else list(names)
-    valid = [*BUILT_IN, *own]
-    faults = [
-        f"{part!r} is unknown; expected some of {', '.join(valid)}"
-        for name in names
-        for part in parts_of(name)
-        if part not in valid
-    ]
-    faults += [f"{name!r} stands more than once" for name in dict.fromkeys(names) if names.count(name) > 1]
+    names, valid = names_in(names), [*BUILT_IN, *own]
+    faults = unknown([part for name in names for part in parts_of(name)], valid) + repeated(names)
     faults += [f"{name!r} joins a set to itself" for name in names if len(set(parts_of(name))) < len(parts_of(name))]
     if not names:
         faults.append(f"names no feature set; expected some of {', '.join(valid)}")

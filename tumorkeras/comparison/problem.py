@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -28,9 +29,9 @@ VALIDATION_SHARE = 0.15  # of a training fold, where the spec sets no share asid
 
 
 class Learned(NamedTuple):
-    """An autoencoder that saw a training fold, and how long it took."""
+    """What was learnt from a training fold, and how long it took."""
 
-    model: keras.Model
+    value: Any
     seconds: float
 
 
@@ -53,7 +54,8 @@ class Problem:
     samples: Samples
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     n_jobs: int | None = None
-    _learned: dict[bytes, Learned] = field(default_factory=dict, repr=False)
+    _learned: dict[bytes, Learned] = field(default_factory=dict, repr=False)  # autoencoders, by fold
+    _codes: dict[bytes, Learned] = field(default_factory=dict, repr=False)  # of all samples, by fold
     _reused: list[float] = field(default_factory=list, repr=False)
 
     @cached_property
@@ -112,7 +114,7 @@ class Problem:
         return digest.hexdigest()
 
     def reused_seconds(self) -> float:
-        """Time that autoencoders took which were there already, since the last call."""
+        """Time that autoencoders and their codes took which were there already, since the last call."""
         total = sum(self._reused)
         self._reused.clear()
         return total
@@ -164,8 +166,8 @@ class Fold:
     def _part(self, name: str) -> pd.DataFrame:
         if name != LEARNED:
             return self.problem.table_of(name)
-        values = predict(encoder_of(self.autoencoder()), self.problem.samples)
-        return pd.DataFrame(values, columns=[f"code_{k}" for k in range(values.shape[1])])
+        model = self.autoencoder()  # before the code, whose time is its own
+        return self._once(self.problem._codes, lambda: self._codes_of(model))
 
     def inner_splits(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Pairs of rows of the training fold, to tune on: stratified, with groups whole."""
@@ -191,15 +193,22 @@ class Fold:
 
     def autoencoder(self) -> keras.Model:
         """The spec's autoencoder, trained on the training fold without its labels; once for all methods."""
+        return self._once(self.problem._learned, self._trained_autoencoder)
+
+    def _once(self, kept: dict[bytes, Learned], make: Callable[[], Any]) -> Any:
+        """What this fold made of something before, or makes now; its time counts for everyone who asks."""
         key = self.rows.tobytes() + str(self.seed).encode()
-        learned = self.problem._learned
-        if key in learned:
-            self.problem._reused.append(learned[key].seconds)
+        if key in kept:
+            self.problem._reused.append(kept[key].seconds)
         else:
             with Watch() as watch:
-                model = self._trained_autoencoder()
-            learned[key] = Learned(model, watch.seconds)
-        return learned[key].model
+                made = make()
+            kept[key] = Learned(made, watch.seconds)
+        return kept[key].value
+
+    def _codes_of(self, model: keras.Model) -> pd.DataFrame:
+        values = predict(encoder_of(model), self.problem.samples)
+        return pd.DataFrame(values, columns=[f"code_{k}" for k in range(values.shape[1])])
 
     def _trained_autoencoder(self) -> keras.Model:
         spec, settings = self.problem.samples.spec, self.settings

@@ -13,6 +13,34 @@ from tumorkeras.files import write_whole
 FOLDER = "comparison_folds"
 
 
+def results_folder(output: Path) -> Path:
+    """The folder of the results in that of a comparison, made where it is not there.
+
+    Raises
+    ------
+    ModelError
+        If a file stands in the way.
+    """
+    folder = output / FOLDER
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ModelError(str(output), ["is a file; give a folder"]) from None
+    return folder
+
+
+def refuse_results(folder: Path, faults: list[str]) -> None:
+    """Raise what is wrong with the results in a folder, where anything is.
+
+    Raises
+    ------
+    ModelError
+        With all faults.
+    """
+    if faults:
+        raise ModelError(f"{folder} does not fit; choose another output folder, or remove this one", faults)
+
+
 @dataclass(frozen=True)
 class FoldResult:
     """One row of the table, a method and what it reads, on one fold.
@@ -49,14 +77,10 @@ class FoldStore:
     """
 
     def __init__(self, output: Path | None, fingerprint: str, features: Mapping[str, str]) -> None:
-        self.folder = None if output is None else output / FOLDER
+        self.folder = None if output is None else results_folder(output)
         self.fingerprint, self.features = fingerprint, features
         self._results: dict[tuple[str, int], FoldResult] = {}
         if self.folder is not None:
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-            except (FileExistsError, NotADirectoryError):
-                raise ModelError(str(output), ["is a file; give a folder"]) from None
             self._read_all(self.folder)
 
     def __contains__(self, key: tuple[str, int]) -> bool:
@@ -87,6 +111,4 @@ class FoldStore:
             elif features != self.features.get(result.entry, features):  # an entry that is not asked for may stay
                 faults.append(f"{path.name}: was made with other features of the same name")
             self._results[result.entry, result.fold] = result
-        if faults:
-            heading = f"{folder} does not fit; choose another output folder, or remove this one"
-            raise ModelError(heading, faults)
+        refuse_results(folder, faults)

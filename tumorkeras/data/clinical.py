@@ -21,11 +21,11 @@ def check_patients(samples: Samples, folds: Folds) -> None:
     Raises
     ------
     DataError
-        With how many do: their columns are the same on both sides, and would be recognised.
+        With how many do: their columns are the same on both sides, and would be recognised. Or if the spec has no
+        clinical table, or the samples have not its column.
     """
-    assert samples.spec.clinical is not None
-    column = samples.spec.clinical.sample_column
-    patients = pd.factorize(samples.table[column])[0]
+    ids = _patients(samples)
+    column, patients = ids.name, pd.factorize(ids)[0]
     shared = [len(np.intersect1d(patients[training], patients[test])) for training, test in folds]
     if any(shared):
         fault = f"{max(shared)} patients ({column}) are in training and test rows of a fold"
@@ -64,9 +64,8 @@ def clinical_features(samples: Samples) -> pd.DataFrame:
     >>> clinical_features(load_samples(spec))["age"].tolist()
     [61, 50, 61]
     """
-    section = samples.spec.clinical
-    if section is None:
-        raise DataError("clinical", ["the spec names no clinical table"])
+    ids, section = _patients(samples), samples.spec.clinical
+    assert section is not None
     path = samples.spec.resolve(section.path)
     table = read_table(path, text=[section.id_column])
     wanted = section.columns or [str(name) for name in table if name != section.id_column]
@@ -75,15 +74,21 @@ def clinical_features(samples: Samples) -> pd.DataFrame:
     ]
     if faults:
         raise DataError(str(path), faults)
-    own = samples.table
-    if section.sample_column not in own:
-        raise DataError(
-            "clinical.sample_column", [f"{section.sample_column!r} is no column of the samples; they have {list(own)}"]
-        )
     repeated = int(table[section.id_column].duplicated().sum())
     if repeated:
         raise DataError(str(path), [f"{repeated} rows name a patient ({section.id_column}) that another names"])
-    return _aligned(table.set_index(section.id_column)[wanted], own[section.sample_column], str(path))
+    return _aligned(table.set_index(section.id_column)[wanted], ids, str(path))
+
+
+def _patients(samples: Samples) -> pd.Series:
+    """The patient of each sample."""
+    section, own = samples.spec.clinical, samples.table
+    if section is None:
+        raise DataError("clinical", ["the spec names no clinical table"])
+    if section.sample_column not in own:
+        fault = f"{section.sample_column!r} is no column of the samples; they have {list(own)}"
+        raise DataError("clinical.sample_column", [fault])
+    return own[section.sample_column]
 
 
 def _as_text(ids: pd.Series) -> pd.Series:

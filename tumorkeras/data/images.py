@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
 from tumorkeras.data.cache import decoded
 from tumorkeras.data.canvas import fit_volume, letterbox, with_channels
 from tumorkeras.data.catalog import Catalog
-from tumorkeras.data.readers import Reading
+from tumorkeras.data.readers import Reading, read
 from tumorkeras.errors import DataError
 
 LOOKED_AT = 15  # files whose values tell the dtype of all
@@ -182,3 +183,15 @@ def single_image(array: np.ndarray) -> np.ndarray:
     if array.ndim == 4 and len(array) == 1:
         return array[0]
     raise DataError("pages", [f"has {len(array)} pages, expected one image; give input.shape a depth for volumes"])
+
+
+def read_image(path: str | Path, channels: int | None) -> np.ndarray:
+    """An image file (height, width, channels) in its own values, grey or in colour as the model reads it.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or is no single image.
+    """
+    image = single_image(read(path).array)
+    return image if channels is None else with_channels(image, channels)

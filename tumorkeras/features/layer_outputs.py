@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tumorkeras.errors import ModelError
 from tumorkeras.models import Detector
+from tumorkeras.models.detector.backbone import level_name
 
 Pool = Literal["mean", "max", "mean_max", "flatten"]
 POOLS = ("mean", "max", "mean_max", "flatten")
@@ -159,7 +160,7 @@ def _taken(network: keras.Model, layer: str | None) -> Taken:
     if layer is None and isinstance(network, Detector):
         align = network.get_layer("roi_align")
         *levels, _ = align.input
-        return [(f"P{stride.bit_length() - 1}", level) for stride, level in zip(align.strides, levels, strict=True)]
+        return [(level_name(stride), level) for stride, level in zip(align.strides, levels, strict=True)]
     name = layer or ("features" if "features" in nodes else _last_map(network, nodes))
     if name is None:
         sources = nodes[next(reversed(nodes))].input_tensors if nodes else []

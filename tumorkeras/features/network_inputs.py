@@ -14,10 +14,9 @@ import tensorflow as tf
 
 from tumorkeras.data.agreement import Shape, fits
 from tumorkeras.data.cache import rows_of
-from tumorkeras.data.canvas import with_channels
 from tumorkeras.data.catalog import Catalog
 from tumorkeras.data.detection import DetectionSamples
-from tumorkeras.data.images import decode_all, single_image
+from tumorkeras.data.images import decode_all, read_image
 from tumorkeras.data.pipeline import iterate_arrays
 from tumorkeras.data.readers import Reading, read
 from tumorkeras.data.samples import Samples
@@ -251,8 +250,7 @@ def _read_images(names: list[str], shape: Shape) -> Iterator[Image]:
 def _read_image(name: str, shape: Shape) -> np.ndarray | str:
     """The image of a file in its own size, in the channels of the network, or what is wrong with it."""
     try:
-        image = single_image(read(name).array)
-        image = image if shape[-1] is None else with_channels(image, shape[-1])
+        image = read_image(name, shape[-1])
     except (DataError, MissingExtraError) as error:
         faults = error.faults if isinstance(error, DataError) else [str(error)]
         return f"{name}: {'; '.join(faults)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from tumorkeras.comparison.methods import BASELINES
 from tumorkeras.metrics import calibration_error, threshold_for_sensitivity
 from tumorkeras.plots.results import labels_of
 from tumorkeras.report import markup, pictures
@@ -12,7 +13,6 @@ from tumorkeras.report.content import Content, Metrics
 from tumorkeras.report.markup import Cell, Row
 from tumorkeras.report.rows import metric_cell, metric_row, unit_of_resampling
 
-BASELINES = ("majority", "trivial")
 COMPARED = {"accuracy": "accuracy", "auc": "AUC", "sensitivity": "sensitivity", "specificity": "specificity"}
 SENSITIVITIES = (0.9, 0.95, 0.99)
 COUNTS = ("TP", "TN", "FP", "FN")

@@ -11,11 +11,9 @@ import numpy as np
 
 from tumorkeras.boxes import NO_CLASS
 from tumorkeras.data.agreement import ModelOrigin
-from tumorkeras.data.canvas import with_channels
 from tumorkeras.data.detection import DetectionSamples
 from tumorkeras.data.image_files import find_samples
-from tumorkeras.data.images import single_image
-from tumorkeras.data.readers import read
+from tumorkeras.data.images import read_image
 from tumorkeras.errors import DataError, MissingExtraError
 from tumorkeras.scoring.arrays import FILE_TYPES, read_array_file
 from tumorkeras.scoring.blocks import Block, Piece
@@ -77,18 +75,6 @@ def _of_one_size(images: Iterable[tuple[int, np.ndarray]], size: int) -> Iterato
 def _batch(images: list[tuple[int, np.ndarray]]) -> Piece:
     rows, pixels = zip(*images, strict=True)
     return rows, np.stack(pixels)
-
-
-def read_image(path: str | Path, channels: int | None) -> np.ndarray:
-    """An image file (height, width, channels) in its own values, grey or in colour as the model reads it.
-
-    Raises
-    ------
-    DataError
-        If it cannot be read, or is no single image.
-    """
-    image = single_image(read(path).array)
-    return image if channels is None else with_channels(image, channels)
 
 
 def _reason(error: Exception, file: Path) -> str:

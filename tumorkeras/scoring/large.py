@@ -12,10 +12,10 @@ import numpy as np
 
 from tumorkeras.boxes import NO_CLASS
 from tumorkeras.data.cache import rows_of
+from tumorkeras.data.images import read_image
 from tumorkeras.data.tiles import TileGrid, check_tiles, tile_grid
 from tumorkeras.errors import DataError, ModelError
 from tumorkeras.progress import progress_bar as bar_of
-from tumorkeras.scoring.images import read_image
 from tumorkeras.scoring.seams import Found, merge_tiles, together
 
 if TYPE_CHECKING:

@@ -163,17 +163,24 @@ def encoder_ends(detector: keras.Model) -> dict[str, str]:
     """
     ends = [layer.output for layer in detector.layers if layer.name.startswith("activation_")]
     found = _by_stride(detector.get_layer("target").output, ends)
-    return {_level_name(stride): end._keras_history.operation.name for stride, end in found.items()}
+    return {level_name(stride): end._keras_history.operation.name for stride, end in found.items()}
 
 
-def _level_name(stride: int) -> str:
+def level_name(stride: int) -> str:
+    """What a level of a pyramid is called, by the power of two that is its stride.
+
+    Examples
+    --------
+    >>> level_name(4), level_name(32)
+    ('P2', 'P5')
+    """
     return f"P{stride.bit_length() - 1}"
 
 
 def _freeze(start: keras.KerasTensor, levels: dict[int, keras.KerasTensor], frozen: bool | str) -> None:
     if frozen is False:
         return
-    named = {_level_name(stride): level for stride, level in levels.items()}
+    named = {level_name(stride): level for stride, level in levels.items()}
     end = levels[max(levels)] if frozen is True else named.get(frozen)
     if end is None:
         fault = f"frozen: {frozen!r} is neither a truth value nor one of {', '.join(named)}"
