@@ -11,11 +11,13 @@ from scipy import ndimage
 from tumorkeras import boxes
 from tumorkeras.errors import DataError
 
+GREY = np.array([299, 587, 114])  # thousandths of red, green and blue, as JPEG has it
+
 
 def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
     """The image or volume (..., c) with 1 channel (grey) or 3 (colour), dtype kept.
 
-    Grey is 0.299 red + 0.587 green + 0.114 blue, as JPEG has it.
+    Grey is 0.299 red + 0.587 green + 0.114 blue, of whole numbers rounded half up.
 
     Examples
     --------
@@ -27,9 +29,9 @@ def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
     if channels == 3 and image.shape[-1] == 1:
         return np.repeat(image, 3, axis=-1)
     if channels == 1 and image.shape[-1] == 3:
-        grey = image @ np.array([0.299, 0.587, 0.114])
-        whole = np.issubdtype(image.dtype, np.integer)
-        return (np.rint(grey) if whole else grey).astype(image.dtype)[..., None]
+        if np.issubdtype(image.dtype, np.integer):  # whole numbers, so that every decoder rounds alike
+            return ((image.astype("int64") @ GREY + 500) // 1000).astype(image.dtype)[..., None]
+        return (image @ (GREY / 1000)).astype(image.dtype)[..., None]
     raise DataError("channels", [f"has {image.shape[-1]}, expected {channels}"])
 
 

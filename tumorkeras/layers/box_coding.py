@@ -61,12 +61,12 @@ def _middle_and_sides(boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def clip_boxes(boxes: tf.Tensor, size: tf.Tensor | tuple[int, int]) -> tf.Tensor:
-    """Boxes (..., 4) cut at the edges of an image of (height, width) pixels.
+    """Boxes (..., n, 4) cut at the edges of an image of (height, width) pixels, or each list at those of its own.
 
     Examples
     --------
     >>> clip_boxes(tf.constant([[-3.0, 2.0, 9.0, 12.0]]), (10, 8)).numpy()
     array([[ 0.,  2.,  8., 10.]], dtype=float32)
     """
-    height, width = (tf.cast(side, tf.float32) for side in tf.unstack(tf.convert_to_tensor(size)))
-    return tf.clip_by_value(boxes, 0.0, tf.stack([width, height, width, height]))
+    far = tf.cast(tf.gather(size, [1, 0, 1, 0], axis=-1), tf.float32)[..., None, :]
+    return tf.clip_by_value(boxes, 0.0, far)

@@ -77,7 +77,11 @@ class Detections(keras.layers.Layer):
 
     def call(self, logits: tf.Tensor, deltas: tf.Tensor, proposals: tf.Tensor, images: tf.Tensor) -> dict[str, Any]:
         """Score, decode, thin out, and go back to the images."""
-        shape, size = tf.shape(proposals), tf.shape(images)[1:3]
+        return self.find(logits, deltas, proposals, tf.shape(images)[1:3])
+
+    def find(self, logits: tf.Tensor, deltas: tf.Tensor, proposals: tf.Tensor, size: tf.Tensor) -> dict[str, Any]:
+        """The same where the images had one size (2,), height and width, or one each (batch, 2)."""
+        shape = tf.shape(proposals)
         scores = tf.nn.softmax(tf.cast(logits, tf.float32))[:, :-1]
         scores = tf.reshape(scores, (shape[0], shape[1], logits.shape[-1] - 1))
         deltas = tf.reshape(tf.cast(deltas, tf.float32), (shape[0], shape[1], 4))
@@ -125,6 +129,8 @@ class Detections(keras.layers.Layer):
 
 def _inside(boxes: tf.Tensor, size: tf.Tensor, canvas: tuple[int, int]) -> tf.Tensor:
     """Boxes of the canvas cut at the edges of the image that lies on it."""
-    whole = tf.cast(tf.stack([0, 0, size[1], size[0]]), tf.float32)
-    left, top, right, bottom = tf.unstack(letterbox_boxes(whole[None], size, canvas)[0])
-    return tf.maximum(tf.minimum(boxes, tf.stack([right, bottom] * 2)), tf.stack([left, top] * 2))
+    far = tf.cast(tf.reverse(size, [-1]), tf.float32)
+    whole = tf.concat([tf.zeros_like(far), far], axis=-1)[..., None, :]
+    placed = letterbox_boxes(whole, size, canvas)
+    near, far = placed[..., :2], placed[..., 2:]
+    return tf.maximum(tf.minimum(boxes, tf.concat([far, far], -1)), tf.concat([near, near], -1))
