@@ -12,7 +12,8 @@ from model_check import check_models
 
 from tumorkeras.errors import SpecError
 from tumorkeras.models import build_autoencoder, build_classifier, target_of
-from tumorkeras.serving import export, verify_export
+from tumorkeras.serving.export import export
+from tumorkeras.serving.verify import verify_export
 from tumorkeras.spec import DataSpec
 from tumorkeras.spec_steps import (
     PreprocessingStep,

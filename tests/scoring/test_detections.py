@@ -17,7 +17,7 @@ from tumorkeras.data.samples import load_samples
 from tumorkeras.errors import DataError, ModelError
 from tumorkeras.scoring import local, score, write_predictions
 from tumorkeras.scoring.table import detections_table
-from tumorkeras.serving import export
+from tumorkeras.serving.export import export
 from tumorkeras.spec import DataSpec
 from tumorkeras.training import load
 from tumorkeras.training.detect import detect

@@ -12,7 +12,7 @@ from tumorkeras.data.agreement import data_hash
 from tumorkeras.data.samples import load_samples
 from tumorkeras.errors import DataError, ModelError
 from tumorkeras.scoring import check_place, score, write_predictions
-from tumorkeras.serving import export
+from tumorkeras.serving.export import export
 from tumorkeras.spec import DataSpec
 from tumorkeras.training import TrainedModel
 from tumorkeras.training.folder import save_model

@@ -14,9 +14,10 @@ import tensorflow as tf
 from made_detectors import small_detector, small_encoder
 
 from tumorkeras.errors import ModelError
-from tumorkeras.serving import export, verify_export
+from tumorkeras.serving.export import export
 from tumorkeras.serving.golden import synthetic_inputs
 from tumorkeras.serving.signatures import endpoints, model_kind
+from tumorkeras.serving.verify import verify_export
 from tumorkeras.spec import DataSpec
 from tumorkeras.training.folder import TrainedModel, save_model
 

@@ -16,8 +16,9 @@ import tensorflow as tf
 
 from tumorkeras.errors import ModelError
 from tumorkeras.metrics import apply_temperature
-from tumorkeras.serving import ExportReport, export, verify_export
+from tumorkeras.serving.export import export
 from tumorkeras.serving.signatures import endpoints
+from tumorkeras.serving.verify import ExportReport, verify_export
 from tumorkeras.spec import DataSpec
 from tumorkeras.training.folder import TrainedModel, save_model
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tumorkeras.errors import ModelError
-from tumorkeras.serving import verify_export
+from tumorkeras.serving.verify import verify_export
 
 OPEN = tf.TensorSpec((None, 3), tf.float32, name="inputs")
 

@@ -1,6 +1,4 @@
-"""SavedModels that TF Serving loads as they are: written, checked by themselves, published whole."""
+"""SavedModels that TF Serving loads as they are: written, checked by themselves, published whole; and asked there.
 
-from tumorkeras.serving.export import export
-from tumorkeras.serving.verify import ExportReport, verify_export
-
-__all__ = ["ExportReport", "export", "verify_export"]
+Import from the modules: :mod:`~tumorkeras.serving.client` starts no TensorFlow, the others do.
+"""
