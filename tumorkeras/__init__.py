@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tumorkeras.models.receptive_field import receptive_field as receptive_field
     from tumorkeras.scoring.large import predict_large as predict_large
     from tumorkeras.scoring.local import score as score
+    from tumorkeras.serving.client import ServingClient as ServingClient
     from tumorkeras.serving.export import export as export
     from tumorkeras.serving.verify import verify_export as verify_export
     from tumorkeras.spec import DataSpec as DataSpec
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "DataSpec": "spec",
     "FeatureExtractor": "features",
+    "ServingClient": "serving.client",
     "audit": "auditing",
     "build_autoencoder": "models.autoencoder",
     "build_classifier": "models.classifier",
