@@ -1,8 +1,9 @@
-"""What an export says about itself, read from ``saved_model.pb`` without running it."""
+"""What an export says about itself, read from its files without running it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from tumorkeras.errors import ModelError
 Signatures = dict[str, dict[str, dict[str, dict[str, Any]]]]
 
 _INITIALISER = "__saved_model_init_op"
+_SAVED_MODEL = "saved_model.pb"
+_VARIABLES = {"VarHandleOp", "Variable", "VariableV2"}
 
 
 def read_graph(path: Path) -> meta_graph_pb2.MetaGraphDef:
@@ -26,11 +29,13 @@ def read_graph(path: Path) -> meta_graph_pb2.MetaGraphDef:
     ModelError
         If ``saved_model.pb`` is missing, cannot be decoded or holds no such graph.
     """
-    file = path / "saved_model.pb"
+    file = path / _SAVED_MODEL
     message = saved_model_pb2.SavedModel()
     try:
         message.ParseFromString(file.read_bytes())
     except OSError as error:
+        if versions := _versions_in(path):
+            raise ModelError(f"{path}: holds the versions {', '.join(versions)}; give the folder of one") from None
         raise ModelError(f"{file}: cannot be read ({error.strerror}); expected a SavedModel") from None
     except DecodeError:
         raise ModelError(f"{file}: cannot be decoded; expected a SavedModel") from None
@@ -40,34 +45,39 @@ def read_graph(path: Path) -> meta_graph_pb2.MetaGraphDef:
     raise ModelError(str(file), ["no graph has the tag 'serve', the one that TF Serving loads"])
 
 
+def _versions_in(path: Path) -> list[str]:
+    found = [file.parent.name for file in path.glob(f"*/{_SAVED_MODEL}")]
+    return sorted((name for name in found if _is_version(name)), key=int)
+
+
+def _is_version(name: str) -> bool:
+    return name.isascii() and name.isdecimal()
+
+
 def signatures_of(graph: meta_graph_pb2.MetaGraphDef) -> Signatures:
     """List the signatures: name -> inputs, outputs -> tensor -> ``dtype`` and ``shape`` (None is open)."""
     return {
         name: {
-            "inputs": {key: _tensor(info) for key, info in signature.inputs.items()},
-            "outputs": {key: _tensor(info) for key, info in signature.outputs.items()},
+            "inputs": {key: _tensor(info) for key, info in sorted(signature.inputs.items())},
+            "outputs": {key: _tensor(info) for key, info in sorted(signature.outputs.items())},
         }
-        for name, signature in sorted(graph.signature_def.items())
-        if name != _INITIALISER
+        for name, signature in _served(graph)
     }
 
 
-def structure_faults(path: Path, graph: meta_graph_pb2.MetaGraphDef) -> list[str]:
-    """Say everything that keeps TF Serving from loading or batching the export, one line a fault."""
-    faults = []
-    if not (path.name.isascii() and path.name.isdecimal()):
-        faults.append(f"folder: named {path.name!r}, expected an integer; TF Serving ignores other names")
-    served = {name: value for name, value in graph.signature_def.items() if name != _INITIALISER}
-    if tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY not in served:
-        found = ", ".join(sorted(served)) or "none"
-        faults.append(f"signatures: {found} found, expected serving_default among them")
-    for name, signature in sorted(served.items()):
-        for side, tensors in (("input", signature.inputs), ("output", signature.outputs)):
-            for key, info in sorted(tensors.items()):
-                faults.extend(f"{name}: {side} {key!r} {fault}" for fault in _tensor_faults(info))
-    for function, op in _python_ops(graph):
-        faults.append(f"{function}: op {op} calls Python, which a server does not have; use TensorFlow ops")
-    return faults
+def tensors_of(graph: meta_graph_pb2.MetaGraphDef) -> dict[str, dict[str, dict[str, str]]]:
+    """Name the graph's own tensors behind a signature's: name -> inputs, outputs -> tensor -> ``operation:index``."""
+    return {
+        name: {
+            "inputs": {key: info.name for key, info in sorted(signature.inputs.items())},
+            "outputs": {key: info.name for key, info in sorted(signature.outputs.items())},
+        }
+        for name, signature in _served(graph)
+    }
+
+
+def _served(graph: meta_graph_pb2.MetaGraphDef) -> list[tuple[str, meta_graph_pb2.SignatureDef]]:
+    return sorted((name, value) for name, value in graph.signature_def.items() if name != _INITIALISER)
 
 
 def _tensor(info: meta_graph_pb2.TensorInfo) -> dict[str, Any]:
@@ -77,24 +87,90 @@ def _tensor(info: meta_graph_pb2.TensorInfo) -> dict[str, Any]:
     return {"dtype": tf.as_dtype(info.dtype).name, "shape": shape}
 
 
+# ------------------------------------------------------------------------------------------------------------ faults
+
+
+def folder_faults(path: Path, graph: meta_graph_pb2.MetaGraphDef) -> list[str]:
+    """What keeps TF Serving from seeing the export, or from what it serves by default."""
+    faults = []
+    if not _is_version(path.name):
+        faults.append(f"folder: named {path.name!r}, expected an integer; TF Serving ignores other names, so rename it")
+    served = [name for name, _ in _served(graph)]
+    if tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY not in served:
+        faults.append(f"signatures: {', '.join(served) or 'none'} found, expected serving_default among them")
+    return faults
+
+
+def signature_faults(graph: meta_graph_pb2.MetaGraphDef) -> dict[str, list[str]]:
+    """What cannot be batched or sent: signature -> one line a fault, of every signature."""
+    faults: dict[str, list[str]] = {}
+    for name, signature in _served(graph):
+        sides = (("input", signature.inputs), ("output", signature.outputs))
+        faults[name] = [
+            f"{name}: {side} {key!r} {fault}"
+            for side, tensors in sides
+            for key, info in sorted(tensors.items())
+            for fault in _tensor_faults(info)
+        ]
+    return faults
+
+
 def _tensor_faults(info: meta_graph_pb2.TensorInfo) -> Iterator[str]:
     shape = _tensor(info)["shape"]
     if info.WhichOneof("encoding") != "name":
-        yield "is sparse or ragged, expected a dense tensor"
+        yield "is sparse or ragged, expected a dense tensor; pad it"
     elif shape is None:
-        yield "has no known rank, expected an open batch dimension first"
+        yield "has no known rank, expected an open batch dimension first; set its shape"
     elif not shape:
-        yield "is a scalar, expected an open batch dimension first"
+        yield "is a scalar, expected an open batch dimension first; repeat it for every row"
     elif shape[0] is not None:
-        yield f"has the fixed batch size {shape[0]}, expected an open batch dimension"
-    if np.dtype(tf.as_dtype(info.dtype).as_numpy_dtype).kind not in "biuf":
-        yield f"is {tf.as_dtype(info.dtype).name}, expected numbers"
+        yield f"has the fixed batch size {shape[0]}, expected an open batch dimension; give None as its size"
+    dtype = tf.as_dtype(info.dtype)
+    if dtype != tf.string and np.dtype(dtype.as_numpy_dtype).kind not in "biuf":
+        yield f"is {dtype.name}, expected numbers or strings; cast it"
 
 
-def _python_ops(graph: meta_graph_pb2.MetaGraphDef) -> Iterator[tuple[str, str]]:
+def ops_of(graph: meta_graph_pb2.MetaGraphDef) -> dict[str, list[str]]:
+    """List the ops of the graph and of every function of its library: op -> where it stands."""
     # Bodies of loops, branches and tf.data maps are functions of the library too.
     functions = [("graph", graph.graph_def.node)]
     functions += [(body.signature.name, body.node_def) for body in graph.graph_def.library.function]
+    own = {name for name, _ in functions}  # calling a function by its name is no op
+    places: dict[str, list[str]] = {}
     for name, nodes in functions:
-        for op in sorted({node.op for node in nodes if "PyFunc" in node.op}):
-            yield name, op
+        for op in {node.op for node in nodes} - own:
+            places.setdefault(op, []).append(name)
+    return dict(sorted(places.items()))
+
+
+def python_faults(ops: dict[str, list[str]]) -> list[str]:
+    """Ops that call back into a Python that a server does not have."""
+    return [
+        f"{place}: op {op} calls Python, which a server does not have; use TensorFlow ops"
+        for op, places in ops.items()
+        if "PyFunc" in op
+        for place in places
+    ]
+
+
+def custom_faults(unknown: Iterable[str], ops: dict[str, list[str]]) -> list[str]:
+    """Ops that TensorFlow itself does not have."""
+    mend = "a server would have to be built with it, so use TensorFlow's own"
+    return [f"{place}: op {op} is not part of TensorFlow; {mend}" for op in unknown for place in ops[op]]
+
+
+def variable_faults(path: Path, graph: meta_graph_pb2.MetaGraphDef) -> list[str]:
+    """Files of ``variables/`` that the graph restores, and that are missing or empty."""
+    restores = graph.saver_def.restore_op_name and any(node.op in _VARIABLES for node in graph.graph_def.node)
+    if not restores:
+        return []
+    folder = path / "variables"
+    shards = [re.search(r"-of-(\d{5})$", file.name) for file in folder.glob("variables.data-*")]
+    count = max((int(shard[1]) for shard in shards if shard), default=1)
+    names = ["variables.index", *(f"variables.data-{number:05d}-of-{count:05d}" for number in range(count))]
+    mend = "its variables cannot be restored; copy the whole export again"
+    return [
+        f"variables/{name}: {'is empty' if (folder / name).is_file() else 'is missing'}; {mend}"
+        for name in names
+        if not (folder / name).is_file() or not (folder / name).stat().st_size
+    ]

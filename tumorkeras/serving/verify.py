@@ -1,25 +1,31 @@
-"""Read an export back as a server would: its structure, then every signature with TensorFlow alone."""
+"""Read an export back as a server would: its files, then every signature with TensorFlow alone."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from tumorkeras.errors import ModelError
-from tumorkeras.serving.compare import compare
-from tumorkeras.serving.golden import Golden, synthetic_inputs
-from tumorkeras.serving.structure import Signatures, read_graph, signatures_of, structure_faults
-
-_CHECK = Path(__file__).with_name("_check.py")
+from tumorkeras.errors import ModelError, shortened
+from tumorkeras.serving.apart import Answers, run_apart
+from tumorkeras.serving.compare import Arrays, compare
+from tumorkeras.serving.requests import check_warm_up
+from tumorkeras.serving.runs import Run, given_requests, plan
+from tumorkeras.serving.structure import (
+    Signatures,
+    custom_faults,
+    folder_faults,
+    ops_of,
+    python_faults,
+    read_graph,
+    signature_faults,
+    signatures_of,
+    tensors_of,
+    variable_faults,
+)
 
 
 @dataclass(frozen=True)
@@ -32,15 +38,25 @@ class ExportReport:
         The version's folder.
     signatures : dict
         Name -> ``inputs`` and ``outputs`` -> tensor -> ``dtype`` and ``shape`` (None is an open dimension).
+    differences : dict
+        Signature -> output -> the largest between what the export gave and what was expected; what was not compared is
+        not there.
     largest_difference : float or None
-        Between what the export gave and what was expected, over all outputs; None where nothing was compared.
+        Over all of them; None where nothing was compared.
+    loader : str
+        What ran the export: TensorFlow's C library, or where that is not to be had its Python package.
+    skipped : list of str
+        What was not looked at, and why.
     faults : list of str
         One line a fault; empty where the export is fit to be served.
     """
 
     path: str
     signatures: Signatures = field(default_factory=dict)
+    differences: dict[str, dict[str, float]] = field(default_factory=dict)
     largest_difference: float | None = None
+    loader: str = ""
+    skipped: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -52,6 +68,24 @@ class ExportReport:
         """Plain Python values, as JSON has them."""
         return {**asdict(self), "ok": self.ok}
 
+    def __str__(self) -> str:
+        """The report as lines of text: what there is, what was not looked at, what is wrong."""
+        count = len(self.faults)
+        lines = [f"{self.path}: {'ok' if self.ok else '1 fault' if count == 1 else f'{count} faults'}"]
+        for name, signature in self.signatures.items():
+            difference = max(self.differences.get(name, {}).values(), default=None)
+            compared = "not compared" if difference is None else f"largest difference {difference:.2g}"
+            lines.append(f"  {name}: {_tensors(signature['inputs'])} -> {_tensors(signature['outputs'])}; {compared}")
+        lines += [f"  run by: {self.loader}"] if self.loader else []
+        lines += [f"  skipped: {line}" for line in self.skipped]
+        lines += [f"  fault: {line}" for line in self.faults]
+        return "\n".join(lines)
+
+
+def _tensors(tensors: Mapping[str, Mapping[str, Any]]) -> str:
+    shapes = {name: "of any rank" if each["shape"] is None else tuple(each["shape"]) for name, each in tensors.items()}
+    return ", ".join(f"{name} {shapes[name]} {each['dtype']}" for name, each in tensors.items())
+
 
 def verify_export(
     path: str | Path,
@@ -60,22 +94,28 @@ def verify_export(
 ) -> ExportReport:
     """Check that TF Serving can load, batch and run an export, and that it answers as the model did.
 
-    The structure is read first: an integer as folder name, a ``serving_default`` signature, dense inputs and
-    outputs with an open batch dimension, no op that calls Python anywhere in the graph. If that holds, each
-    signature is run with batches of 1 and 3, and where it reads images of any size with three sizes, odd ones among
-    them, in a new process in which Keras, keras-cv and this package cannot be imported.
+    The files are read first: an integer as folder name, a ``serving_default`` signature, dense inputs and outputs with
+    an open batch dimension, no op anywhere in the graph that calls Python or that TensorFlow itself does not have, the
+    files of the variables, a warm-up file whose records fit the signatures. Each signature without a fault is then run
+    in a new process by TensorFlow's C library, the entry to the loader of TF Serving: neither Keras, keras-cv, this
+    package nor TensorFlow for Python is loaded there. Where the library is not to be had, that is on other systems than
+    Linux, TensorFlow for Python without Keras runs it, and the report says so.
+
+    It is run with the requests of the warm-up file, which may hold the answers, with the inputs that are given, and
+    with made ones in batches of 1, 3 and 7, of three sizes where sizes are open. An input of strings whose name ends in
+    ``_bytes`` is given PNG and JPEG images where the warm-up file has no request; others are passed over. A signature
+    that gives a ``status`` is also given garbage, an empty string and half an image: their rows must say 1, and the
+    other rows what they said without them.
 
     Parameters
     ----------
     path : str or Path
         The version's folder, ``NAME/VERSION``.
     inputs : ndarray or mapping of str to ndarray, optional
-        (n, *input_shape), given to every signature, or an array for each input by its name; by default seeded
-        synthetic ones. Fewer than three are repeated to make the batch of 3.
+        (n, *input_shape), given to every signature that they fit, or an array for each input by its name. Fewer than
+        three are repeated to make a batch of 3.
     expected : mapping, optional
-        Signature -> output -> array (n, ...): what the model gave for ``inputs``. Probabilities may differ by
-        1e-5, other floats by 1e-4 of the largest value, integers not at all. Detections are compared image by image
-        as a set: each needs a counterpart of its class within 0.001 px and 1e-5 of the score, in any order.
+        Signature -> output -> array (n, ...): what the model gave for ``inputs``.
 
     Returns
     -------
@@ -85,7 +125,11 @@ def verify_export(
     Raises
     ------
     ModelError
-        If there is no such folder, ``expected`` comes without ``inputs``, or one of the inputs is not given.
+        If there is no such folder, ``expected`` comes without ``inputs``, or the inputs do not fit.
+
+    See Also
+    --------
+    tumorkeras.serving.compare.compare : what counts as the same answer.
 
     Examples
     --------
@@ -94,121 +138,79 @@ def verify_export(
     ...
     tumorkeras.errors.ModelError: no/such/export: there is no such folder; expected NAME/VERSION
     """
-    if inputs is not None:
-        return verify_golden(path, [Golden(inputs, expected or {})])
-    if expected is not None:
-        raise ModelError(f"{path}", ["expected: given without the inputs that it was made from; give both"])
-    return verify_golden(path)
-
-
-def verify_golden(path: str | Path, golden: Sequence[Golden] | None = None) -> ExportReport:
-    """Do the work of :func:`verify_export`, with any number of batches."""
     path = Path(path)
     if not path.is_dir():
         raise ModelError(f"{path}: there is no such folder; expected NAME/VERSION")
+    if inputs is None and expected is not None:
+        raise ModelError(f"{path}", ["expected: given without the inputs that it was made from; give both"])
+    batches = [] if inputs is None else [(inputs, expected or {})]
     # A relative path such as "." has no name to check.
-    resolved = path.resolve()
+    return _verify(path.resolve(), str(path), batches)
+
+
+def _verify(path: Path, name: str, batches: Iterable[tuple[Any, Any]]) -> ExportReport:
     try:
-        graph = read_graph(resolved)
+        graph = read_graph(path)
     except ModelError as error:
-        return ExportReport(str(path), faults=[str(error)])
-    signatures, faults = signatures_of(graph), structure_faults(resolved, graph)
-    if faults:  # Running it would only say the same again, in other words.
-        return ExportReport(str(path), signatures, faults=faults)
-    runs = _plan(signatures, golden)
-    try:
-        answers = _run_apart(resolved, runs)
-    except ModelError as error:
-        return ExportReport(str(path), signatures, faults=error.faults)
-    largest: float | None = None
-    for run, answer in zip(runs, answers, strict=True):
-        difference, found = _held(run, answer)
-        faults.extend(found)
-        largest = max((value for value in (largest, difference) if value is not None), default=None)
-    return ExportReport(str(path), signatures, largest, faults)
+        return ExportReport(name, faults=[str(error)])
+    signatures, ops, of_signatures = signatures_of(graph), ops_of(graph), signature_faults(graph)
+    given = [request for batch in batches for request in given_requests(signatures, *batch)]
+    warm_up = check_warm_up(path, signatures)
+    runs, skipped = plan(
+        {key: signatures[key] for key in signatures if not of_signatures[key]}, warm_up.requests, given
+    )
+    # What is known to fail need not be tried: it would only be said again, in other words.
+    hopeless = python_faults(ops) + variable_faults(path, graph)
+    answers = run_apart(path, [] if hopeless else runs, tensors_of(graph), ops)
+    if hopeless or answers.unknown:
+        skipped.append("the signatures were not run: it would fail for the faults of the graph and its files")
+    differences, of_runs = _held(runs, answers)
+    faults = folder_faults(path, graph) + [fault for found in of_signatures.values() for fault in found]
+    faults += custom_faults(answers.unknown, ops) + hopeless + warm_up.faults
+    faults += [] if answers.fault is None else [answers.fault]
+    return ExportReport(
+        name,
+        signatures,
+        differences,
+        max((value for found in differences.values() for value in found.values()), default=None),
+        answers.loader,
+        [*answers.skipped, *warm_up.skipped, *skipped],
+        faults + of_runs,
+    )
 
 
-class _Run(NamedTuple):
-    """One call of one signature, and what should come out."""
-
-    signature: str
-    batch: int
-    inputs: dict[str, np.ndarray]
-    expected: dict[str, np.ndarray]
-
-    @property
-    def where(self) -> str:
-        """The call in messages."""
-        shapes = ", ".join(f"{name} {values.shape[1:]}" for name, values in self.inputs.items())
-        return f"{self.signature} with {shapes} in a batch of {self.batch}"
-
-
-def _plan(signatures: Signatures, golden: Sequence[Golden] | None) -> list[_Run]:
-    """List what to run: every signature with its inputs at batch 1, 3 and as many as were given."""
-    runs = []
-    for name, signature in signatures.items():
-        for batch in golden or _synthetic(signature["inputs"]):
-            given = {key: _three_rows(_input(batch, key)) for key in signature["inputs"]}
-            wanted = {key: _three_rows(value) for key, value in batch.expected.get(name, {}).items()}
-            largest = max((len(value) for value in given.values()), default=3)
-            for size in sorted({1, 3, largest}):
-                expected = {key: value[:size] for key, value in wanted.items()}
-                runs.append(_Run(name, size, {key: value[:size] for key, value in given.items()}, expected))
-    return runs
+def _held(runs: Sequence[Run], answers: Answers) -> tuple[dict[str, dict[str, float]], list[str]]:
+    """Hold what came out against what should: the largest differences, and the faults."""
+    differences: dict[str, dict[str, float]] = {}
+    faults: dict[str, list[str]] = {}
+    for run, outputs in zip(runs, answers.outputs, strict=False):  # a killed process leaves fewer
+        if isinstance(outputs, str):
+            found = [outputs]
+        elif run.like is not None:
+            found = _held_to_itself(run, outputs, answers.outputs[run.like])
+        else:
+            seen, found = compare(outputs, run.expected, run.batch)
+            largest = differences.setdefault(run.signature, {})
+            largest |= {name: max(value, largest.get(name, 0.0)) for name, value in seen.items()}
+        faults.setdefault(run.signature, []).extend(f"{run.where}: {fault}" for fault in found)
+    named = {name: found for name, found in differences.items() if found}
+    return named, [fault for found in faults.values() for fault in shortened(found)]
 
 
-def _synthetic(inputs: Mapping[str, Any]) -> list[Golden]:
-    shapes = {key: tuple(tensor["shape"][1:]) for key, tensor in inputs.items()}
-    dtypes = {key: tensor["dtype"] for key, tensor in inputs.items()}
-    return [Golden(batch, {}) for batch in synthetic_inputs(shapes, dtypes)]
+def _held_to_itself(run: Run, outputs: Arrays, without: Arrays | str) -> list[str]:
+    """Broken rows must have status 1, and the others what they had without them."""
+    _, faults = compare(outputs, {}, run.batch)
+    if faults or isinstance(without, str):
+        return faults
+    broken = list(run.broken)
+    status = outputs["status"][broken]
+    if not (status == 1).all():
+        faults.append(f"'status' of the rows {broken} is {status.tolist()}, expected 1, for they are no images")
+    rest = {name: np.delete(values, broken, axis=0) for name, values in outputs.items()}
+    return faults + compare(rest, without, run.batch - len(broken))[1]
 
 
-def _input(batch: Golden, name: str) -> np.ndarray:
-    if not isinstance(batch.inputs, Mapping):
-        return np.asarray(batch.inputs)
-    if name not in batch.inputs:
-        raise ModelError("verify_export", [f"inputs: {name!r} is missing; there are {', '.join(batch.inputs)}"])
-    return batch.inputs[name]
-
-
-def _three_rows(values: np.ndarray) -> np.ndarray:
-    """Repeat rows where there are fewer than the largest batch that is always run."""
-    return np.resize(values, (max(3, len(values)), *np.shape(values)[1:]))
-
-
-def _run_apart(path: Path, runs: list[_Run]) -> list[dict[str, Any]]:
-    """Run the plan in a new process, on the CPU; arrays and names pass through files, never pickled."""
-    arrays: dict[str, np.ndarray] = {}
-    plan = []
-    for number, run in enumerate(runs):
-        keys = {name: f"{number}/{name}" for name in run.inputs}
-        arrays.update({keys[name]: value for name, value in run.inputs.items()})
-        plan.append({"signature": run.signature, "inputs": keys})
-    with tempfile.TemporaryDirectory(prefix="tumorkeras-verify-") as name:
-        folder = Path(name)
-        (folder / "plan.json").write_text(json.dumps({"export": str(path), "runs": plan}), encoding="utf-8")
-        np.savez(folder / "inputs.npz", **arrays)  # type: ignore[arg-type]
-        done = subprocess.run(
-            [sys.executable, "-P", str(_CHECK), str(folder)],
-            env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"},
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-            raise ModelError(str(path), [f"TensorFlow alone cannot load it (exit {done.returncode}): {reason}"])
-        results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-        with np.load(folder / "outputs.npz", allow_pickle=False) as outputs:
-            for result in results:
-                result["outputs"] = {name: outputs[key] for name, key in result.get("outputs", {}).items()}
-    return results
-
-
-def _held(run: _Run, answer: dict[str, Any]) -> tuple[float | None, list[str]]:
-    """Hold one run against what was expected of it: the largest difference, and the faults."""
-    if "error" in answer:
-        return None, [f"{run.where}: {answer['error']}"]
-    difference, faults = compare(answer["outputs"], run.expected, run.batch)
-    return difference, [f"{run.where}: {fault}" for fault in faults]
+def verify_golden(path: str | Path, golden: Sequence[Any] | None = None) -> ExportReport:
+    """Do the work of :func:`verify_export`, with any number of batches."""
+    path = Path(path)
+    return _verify(path.resolve(), str(path), [(batch.inputs, batch.expected) for batch in golden or []])

@@ -113,7 +113,7 @@ def read_warm_up(export: Path) -> list[Request]:
         if not log.HasField("predict_log"):
             continue
         try:
-            requests.append(_request(log))
+            requests.append(request_of(log))
         except (TypeError, ValueError) as error:
             faults.append(f"record {number}: holds a tensor that cannot be read ({error})")
     if faults:
@@ -167,7 +167,8 @@ def _fill(tensors: Any, arrays: Mapping[str, np.ndarray]) -> None:
         tensors[key].CopyFrom(tf.make_tensor_proto(values))
 
 
-def _request(log: prediction_log_pb2.PredictionLog) -> Request:
+def request_of(log: prediction_log_pb2.PredictionLog) -> Request:
+    """The request of a call of ``Predict``; TypeError or ValueError where a tensor of it is none."""
     call, answer = log.predict_log.request, log.predict_log.response
     inputs = {key: tf.make_ndarray(tensor) for key, tensor in call.inputs.items()}
     outputs = {key: tf.make_ndarray(tensor) for key, tensor in answer.outputs.items()}

@@ -1,0 +1,236 @@
+"""What an export is run with: its own warm-up file, what the caller gives, and made inputs of odd sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import zip_longest
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+
+from tumorkeras.errors import ModelError
+from tumorkeras.serving.golden import synthetic_inputs
+from tumorkeras.serving.requests import dtype_of, request_faults
+from tumorkeras.serving.structure import Signatures
+from tumorkeras.serving.warm_up import Request
+
+Arrays = dict[str, np.ndarray]
+Tensors = Mapping[str, Mapping[str, Any]]
+
+_BATCHES = (1, 3, 7)
+#: Height, width, channels and kind of the images that are encoded.
+_IMAGES = (
+    (64, 64, 1, ".png"),
+    (75, 53, 3, ".jpg"),
+    (45, 97, 3, ".png"),
+    (31, 8, 1, ".jpg"),
+    (9, 121, 1, ".png"),
+    (128, 96, 3, ".jpg"),
+    (17, 17, 3, ".png"),
+)
+
+
+class Run(NamedTuple):
+    """One call of one signature, and what should come out.
+
+    Attributes
+    ----------
+    signature : str
+    inputs, expected : dict of str to ndarray
+    source : str
+        Where the inputs are from; empty for made ones.
+    like : int or None
+        The number of the run that these inputs are from, with broken rows put between.
+    broken : tuple of int
+        These rows.
+    """
+
+    signature: str
+    inputs: Arrays
+    expected: Arrays
+    source: str = ""
+    like: int | None = None
+    broken: tuple[int, ...] = ()
+
+    @property
+    def batch(self) -> int:
+        """The number of rows."""
+        return len(next(iter(self.inputs.values())))
+
+    @property
+    def where(self) -> str:
+        """The call in messages."""
+        shapes = ", ".join(f"{name} {values.shape[1:]}" for name, values in self.inputs.items())
+        source = f" ({self.source})" if self.source else ""
+        return f"{self.signature} with {shapes} in a batch of {self.batch}{source}"
+
+
+def plan(
+    signatures: Signatures, recorded: Mapping[int, Request], given: Iterable[Request]
+) -> tuple[list[Run], list[str]]:
+    """List what to run.
+
+    Parameters
+    ----------
+    signatures : dict
+        Those to run.
+    recorded : mapping of int to Request
+        Record number of the warm-up file -> request.
+    given : iterable of Request
+        Of the caller.
+
+    Returns
+    -------
+    runs : list of Run
+        Of each signature the recorded and the given ones, then made ones in batches of 1, 3 and 7, of three sizes where
+        sizes are open. One that gives a ``status`` is also run with rows that are no images.
+    skipped : list of str
+        What cannot be made, and why.
+    """
+    runs: list[Run] = []
+    skipped: list[str] = []
+    requests = [(f"warm-up record {number}", request) for number, request in recorded.items()]
+    requests += [("given inputs", request) for request in given]
+    for name, signature in signatures.items():
+        own = [Run(name, asked.inputs, asked.outputs or {}, at) for at, asked in requests if asked.signature == name]
+        own = [run for run in own if run.inputs]
+        reason = _reason_against(signature["inputs"], bool(own))
+        if reason is None:
+            own += _made(name, signature)
+        elif not own:
+            skipped.append(f"{name}: {reason}, so it was not run")
+        if "status" in signature["outputs"]:
+            own += _with_broken_rows(own, signature["inputs"], len(runs))
+        runs += own
+    return runs, skipped
+
+
+def _reason_against(inputs: Tensors, is_asked: bool) -> str | None:
+    """Why inputs are not made; None where they are."""
+    if not inputs:
+        return "has no inputs"
+    strings = [name for name, tensor in inputs.items() if tensor["dtype"] == "string"]
+    if strings and is_asked:
+        return "what is in the warm-up file, or given, says more than made strings"
+    unknown = ", ".join(repr(name) for name in strings if not _is_of_images(name, inputs[name]))
+    return f"reads strings of an unknown kind, {unknown}; put a request into the warm-up file" if unknown else None
+
+
+def _is_of_images(name: str, tensor: Mapping[str, Any]) -> bool:
+    return name.endswith("_bytes") and tensor["dtype"] == "string" and tensor["shape"] == [None]
+
+
+def _made(name: str, signature: Mapping[str, Tensors]) -> list[Run]:
+    numbers = {key: tensor for key, tensor in signature["inputs"].items() if tensor["dtype"] != "string"}
+    shapes = {key: tuple(tensor["shape"][1:]) for key, tensor in numbers.items()}
+    dtypes = {key: tensor["dtype"] for key, tensor in numbers.items()}
+    is_encoded = len(numbers) < len(signature["inputs"])
+    images = encoded_images() if is_encoded else []
+    runs = []
+    drawn = synthetic_inputs(shapes, dtypes)
+    for size, batch in zip_longest(_BATCHES, drawn, fillvalue=drawn[0]):
+        inputs = {key: np.resize(values, (size, *values.shape[1:])) for key, values in batch.items()}
+        inputs |= {key: _strings(images[:size]) for key in signature["inputs"] if key not in numbers}
+        is_said = is_encoded and "status" in signature["outputs"]
+        runs.append(Run(name, inputs, {"status": np.zeros(size, np.int32)} if is_said else {}))
+    return runs
+
+
+def encoded_images() -> list[bytes]:
+    """Seven PNG and JPEG files of noise, grey and in colour, each of another size.
+
+    Examples
+    --------
+    >>> [image[1:4] for image in encoded_images()[::2]]
+    [b'PNG', b'PNG', b'PNG', b'PNG']
+    """
+    generator = np.random.default_rng(0)
+    return [
+        cv2.imencode(kind, generator.integers(0, 256, (height, width, channels), dtype=np.uint8))[1].tobytes()
+        for height, width, channels, kind in _IMAGES
+    ]
+
+
+def _strings(values: list[bytes]) -> np.ndarray:
+    strings = np.empty(len(values), dtype=object)
+    strings[:] = values
+    return strings
+
+
+def _with_broken_rows(runs: list[Run], inputs: Tensors, offset: int) -> list[Run]:
+    """The first run once more, with garbage, nothing and half an image among its rows."""
+    encoded = [name for name, tensor in inputs.items() if _is_of_images(name, tensor)]
+    numbers = [number for number, run in enumerate(runs) if run.batch]
+    if not encoded or not numbers:
+        return []
+    run, half = runs[numbers[0]], runs[numbers[0]].batch // 2
+    places = (0, half, run.batch)
+    image = encoded_images()[0]
+    broken = _strings([b"this is no image", b"", image[: len(image) // 2]])
+    changed = {
+        name: np.insert(values, places, broken if name in encoded else values[[0] * len(places)], axis=0)
+        for name, values in run.inputs.items()
+    }
+    rows = tuple(place + before for before, place in enumerate(places))
+    return [Run(run.signature, changed, {}, "with rows that are no images", offset + numbers[0], rows)]
+
+
+# ------------------------------------------------------------------------------------------------ what the caller gives
+
+
+def given_requests(
+    signatures: Signatures,
+    inputs: np.ndarray | Mapping[str, np.ndarray],
+    expected: Mapping[str, Mapping[str, np.ndarray]],
+) -> list[Request]:
+    """Give the inputs to every signature that they fit, in batches of 1, 3 and as many as there are.
+
+    Raises
+    ------
+    ModelError
+        If they fit none, or not one of those that something is expected of.
+    """
+    requests, faults = [], {}
+    for name in sorted({*signatures, *expected}):
+        if name in signatures and not signatures[name]["inputs"]:
+            continue
+        request = _request(name, signatures, inputs, expected.get(name, {}))
+        faults[name] = list(request_faults(request, signatures))
+        if not faults[name]:
+            requests += [_first(request, size) for size in sorted({1, 3, len(next(iter(request.inputs.values())))})]
+    wrong = [fault for name in expected for fault in faults.get(name, [])]
+    if not requests:
+        wrong = [fault for found in faults.values() for fault in found]
+    if wrong:
+        raise ModelError("verify_export: inputs and expected do not fit the export", wrong)
+    return requests
+
+
+def _request(name: str, signatures: Signatures, inputs: Any, expected: Mapping[str, np.ndarray]) -> Request:
+    tensors = signatures.get(name, {}).get("inputs", {})
+    if isinstance(inputs, Mapping):  # more may be given than this signature reads
+        arrays = {key: np.asarray(inputs[key]) for key in tensors if key in inputs}
+    else:
+        arrays = dict.fromkeys(tensors, np.asarray(inputs))
+    arrays = {key: _as(values, tensors[key]["dtype"]) for key, values in arrays.items()}
+    return Request(name, arrays, {key: np.asarray(values) for key, values in expected.items()})
+
+
+def _as(values: np.ndarray, dtype: str) -> np.ndarray:
+    """In the dtype of the input, where it holds such values."""
+    if dtype == "string" or dtype_of(values) == "string" or not np.can_cast(values.dtype, dtype, "same_kind"):
+        return values
+    return values.astype(dtype)
+
+
+def _first(request: Request, size: int) -> Request:
+    """The first rows; repeated where there are fewer."""
+
+    def cut(arrays: Arrays) -> Arrays:
+        return {
+            name: np.resize(values, (max(size, len(values)), *values.shape[1:]))[:size]
+            for name, values in arrays.items()
+        }
+
+    return Request(request.signature, cut(request.inputs), cut(request.outputs or {}))
