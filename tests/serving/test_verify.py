@@ -1,72 +1,95 @@
 """The check of exports that other hands wrote: what a server would refuse, found without one."""
 
+import json
+import shutil
+
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
 
 from tumorkeras.errors import ModelError
 from tumorkeras.serving.verify import verify_export
+from tumorkeras.serving.runs import encoded_images
+from tumorkeras.serving.warm_up import FILE, Request, read_warm_up, write_warm_up
 
 OPEN = tf.TensorSpec((None, 3), tf.float32, name="inputs")
+STRINGS = np.array([[b"a\x00", b""], [b"\xff\x00\x00", "ü".encode()], [b"", b"long " * 20]], object)
 
 
-def save(function, folder, spec=OPEN, name="serving_default"):
-    module = tf.Module()
-    concrete = tf.function(function, input_signature=[spec]).get_concrete_function()
-    tf.saved_model.save(module, str(folder), signatures={name: concrete})
+def save(functions, folder, module=None):
+    """An export as TensorFlow alone writes it: signature -> function and the spec of its input."""
+    traced = {
+        name: tf.function(function, input_signature=[spec]).get_concrete_function()
+        for name, (function, spec) in functions.items()
+    }
+    tf.saved_model.save(module or tf.Module(), str(folder), signatures=traced)
     return folder
 
 
-def python_in_a_loop(inputs):
-    def body(count, values):
-        return count + 1, tf.ensure_shape(tf.py_function(tf.tanh, [values], tf.float32), (None, 3))
-
-    return {"outputs": tf.while_loop(lambda count, values: count < 3, body, [0, inputs])[1]}
-
-
-@pytest.mark.parametrize(
-    ("function", "fault"),
-    [
-        (python_in_a_loop, "op EagerPyFunc calls Python"),
-        (lambda inputs: {"outputs": tf.reduce_sum(inputs)}, "output 'outputs' is a scalar"),
-        (lambda inputs: {"outputs": inputs[:2] + tf.zeros((2, 3))}, "has the fixed batch size 2"),
-        (lambda inputs: {"outputs": tf.strings.as_string(inputs)}, "is string, expected numbers"),
-    ],
-)
-def test_what_a_server_cannot_batch_or_run(function, fault, tmp_path):
-    report = verify_export(save(function, tmp_path / "1"))
-    assert not report.ok
-    assert fault in " ".join(report.faults)
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """A plain Keras model as Keras exports it, with two requests and what the model answers to them."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((6,), name="x"), keras.layers.Dense(2, name="y")])
+    folder = tmp_path_factory.mktemp("plain") / "3"
+    model.export(str(folder), verbose=False)
+    batches = [np.random.default_rng(0).random((size, 6), dtype="float32") for size in (1, 2)]
+    requests = [Request("serving_default", {"x": x}, {"output_0": model(x).numpy()}) for x in batches]
+    write_warm_up(folder / "assets.extra", "plain", requests)
+    return folder
 
 
-def test_every_fault_is_named_at_once(tmp_path):
-    folder = save(
-        lambda inputs: {"a": inputs, "b": tf.reduce_sum(inputs)},
-        tmp_path / "latest",
-        tf.TensorSpec((4, 3), tf.float32, name="inputs"),
-        name="serve",
+def test_a_plain_keras_model_passes(plain):
+    report = verify_export(plain)
+    assert report.ok, report.faults
+    assert report.signatures["serving_default"] == {
+        "inputs": {"x": {"dtype": "float32", "shape": [None, 6]}},
+        "outputs": {"output_0": {"dtype": "float32", "shape": [None, 2]}},
+    }
+    assert report.loader == "TensorFlow's C library"
+    assert report.skipped == []
+    assert set(report.differences) == {"serving_default"}
+    assert report.largest_difference == report.differences["serving_default"]["output_0"] < 1e-6
+    assert json.loads(json.dumps(report.to_dict()))["ok"] is True
+    assert (
+        str(report).splitlines()[2].startswith("  serving_default: x (None, 6) float32 -> output_0 (None, 2) float32; ")
     )
-    faults = verify_export(folder).faults
-    assert len(faults) == 5
-    for part in (
-        "'latest'",
-        "expected serving_default",
-        "input 'inputs' has the fixed",
-        "'a' has",
-        "'b' is a scalar",
-    ):
-        assert sum(part in fault for fault in faults) == 1, part
 
 
-def test_ragged_outputs_are_refused(tmp_path):
-    folder = save(lambda inputs: {"outputs": inputs}, tmp_path / "1")
-    saved = saved_model_pb2.SavedModel()
-    saved.ParseFromString((folder / "saved_model.pb").read_bytes())
-    output = saved.meta_graphs[0].signature_def["serving_default"].outputs["outputs"]
-    output.composite_tensor.components.add().name = output.name
-    (folder / "saved_model.pb").write_bytes(saved.SerializeToString())
-    assert "is sparse or ragged" in " ".join(verify_export(folder).faults)
+def test_answers_of_the_warm_up_file_and_of_the_caller_are_held_to(plain, tmp_path):
+    folder = shutil.copytree(plain, tmp_path / "1")
+    first, second = read_warm_up(folder)
+    wrong = {"output_0": second.outputs["output_0"] + np.float32([[0], [0.5]])}
+    write_warm_up(folder / "assets.extra", "plain", [first, second._replace(outputs=wrong)])
+    given = {"serving_default": {"output_0": np.repeat(first.outputs["output_0"], 4, axis=0) + 0.25}}
+    report = verify_export(folder, np.repeat(first.inputs["x"], 4, axis=0).astype("float64"), given)
+    assert [fault.split(":")[0] for fault in report.faults] == [
+        "serving_default with x (6,) in a batch of 2 (warm-up record 1)",
+        "serving_default with x (6,) in a batch of 1 (given inputs)",
+        "serving_default with x (6,) in a batch of 3 (given inputs)",
+        "serving_default with x (6,) in a batch of 4 (given inputs)",
+    ]
+    assert "'output_0' is 0.5 off" in report.faults[0]
+    assert report.largest_difference == pytest.approx(0.5)
+
+
+def test_all_faults_of_files_and_graph_at_once(plain, tmp_path):
+    folder = shutil.copytree(plain, tmp_path / "latest")
+    (folder / "variables" / "variables.index").unlink()
+    requests = read_warm_up(folder)
+    write_warm_up(
+        folder / "assets.extra", "plain", [requests[0], requests[1]._replace(inputs={"input": np.ones((2, 6))})]
+    )
+    report = verify_export(folder)
+    assert [fault.split(",")[0] for fault in report.faults] == [
+        "folder: named 'latest'",
+        "variables/variables.index: is missing; its variables cannot be restored; copy the whole export again",
+        f"{FILE}: record 1: serving_default: input 'x' is missing",
+        f"{FILE}: record 1: serving_default: 'input' is no input; there are x",
+    ]
+    assert "were not run" in report.skipped[-1]
+    assert str(report).splitlines()[0].endswith("latest: 4 faults")
 
 
 def test_what_fails_only_when_it_runs(tmp_path):
@@ -74,18 +97,122 @@ def test_what_fails_only_when_it_runs(tmp_path):
         with tf.control_dependencies([tf.debugging.assert_greater(tf.shape(inputs)[0], 1)]):
             return {"outputs": tf.math.log(inputs - 2.0)}
 
-    report = verify_export(save(fails, tmp_path / "1"))
-    assert any("batch of 1: InvalidArgumentError" in fault for fault in report.faults)
-    assert any("batch of 3: 'outputs' holds values that are not finite" in fault for fault in report.faults)
+    functions = {
+        "serving_default": (fails, OPEN),
+        "fixed": (lambda inputs: {"outputs": tf.ensure_shape(inputs, (2, 3))}, OPEN),
+        "grows": (lambda inputs: {"outputs": tf.unique(tf.reshape(inputs, [-1]))[0] * 0}, OPEN),
+    }
+    report = verify_export(save(functions, tmp_path / "1"))
+    sizes = "serving_default with inputs (3,) in a batch of"
+    assert report.faults[0].startswith("fixed: output 'outputs' has the fixed batch size 2")
+    (refused,) = [fault for fault in report.faults if fault.startswith(f"{sizes} 1: INVALID_ARGUMENT")]
+    assert "Condition x > y did not hold" in refused
+    assert f"{sizes} 3: 'outputs' holds values that are not finite" in report.faults
+    assert "grows with inputs (3,) in a batch of 3: 'outputs' has 9 rows, expected 3" in report.faults
+    assert not any(fault.startswith("fixed with") for fault in report.faults)
     assert report.largest_difference is None
 
 
-def test_a_folder_without_a_graph(tmp_path):
-    (tmp_path / "1").mkdir()
-    assert "cannot be read" in verify_export(tmp_path / "1").faults[0]
-    (tmp_path / "1" / "saved_model.pb").write_bytes(b"\xff\xff not a graph")
-    assert "cannot be decoded" in verify_export(tmp_path / "1").faults[0]
+def test_ops_that_tensorflow_does_not_have(plain, tmp_path):
+    folder = shutil.copytree(plain, tmp_path / "1")
+    file = folder / "saved_model.pb"
+    # A name of the same length, so that the message stays whole.
+    assert b"BiasAdd" in file.read_bytes()
+    file.write_bytes(file.read_bytes().replace(b"MatMul", b"NatNul"))
+    report = verify_export(folder)
+    assert all("op NatNul is not part of TensorFlow" in fault for fault in report.faults)
+    assert report.faults
+    assert report.differences == {}
+
+
+# ----------------------------------------------------------------------------------------------------------- strings
+
+
+def strings(inputs):
+    return {"same": inputs, "length": tf.strings.length(inputs), "fixed": tf.fill(tf.shape(inputs)[:1], b"n\x00")}
+
+
+def test_strings_are_run_from_the_warm_up_file(tmp_path):
+    spec = tf.TensorSpec((None, 2), tf.string, name="words")
+    folder = save({"serving_default": (strings, spec)}, tmp_path / "1")
+    skipped = verify_export(folder)
+    assert skipped.ok
+    assert "serving_default: reads strings of an unknown kind, 'words'" in skipped.skipped[0]
+    lengths = np.array([[len(value) for value in row] for row in STRINGS], "int32")
+    answers = {"same": STRINGS, "length": lengths, "fixed": np.array([b"n\x00"] * 3, object)}
+    request = Request("serving_default", {"words": STRINGS}, answers)
+    cut = request._replace(outputs={"fixed": np.array([b"n", b"n\x00", b"n\x00"], object)})
+    write_warm_up(folder / "assets.extra", "words", [request, cut])
+    report = verify_export(folder)
+    (fault,) = report.faults
+    assert "(warm-up record 1): 'fixed' of row 0 is b'n\\x00', expected b'n'" in fault
+    assert report.skipped == []
+    assert report.differences == {"serving_default": {"length": 0.0}}
+
+
+def ends_well(images):
+    """Whether the last bytes are those of a whole PNG or JPEG file."""
+    padded = tf.strings.join([" " * 8, images])
+    is_png = tf.strings.substr(padded, -8, 8) == b"IEND\xaeB`\x82"
+    return is_png | (tf.strings.substr(padded, -2, 2) == b"\xff\xd9")
+
+
+def of_images(status, answer):
+    def endpoint(images):
+        length = tf.cast(tf.strings.length(images), tf.float32)
+        return {"status": tf.cast(status(images), tf.int32), "answer": answer(length)}
+
+    return endpoint, tf.TensorSpec((None,), tf.string, name="image_bytes")
+
+
+def test_broken_images_must_say_so_and_disturb_no_others(tmp_path):
+    functions = {
+        "serving_default": of_images(lambda images: ~ends_well(images), lambda length: length),
+        "careless": of_images(lambda images: tf.strings.length(images) < 0, lambda length: length),
+        "mixing": of_images(lambda images: ~ends_well(images), lambda length: length - tf.reduce_mean(length)),
+        "strict": of_images(lambda images: tf.strings.length(images) >= 0, lambda length: length),
+    }
+    report = verify_export(save(functions, tmp_path / "1"))
+    broken = "with image_bytes () in a batch of 4 (with rows that are no images)"
+    faults = dict(fault.split(": ", 1) for fault in report.faults if "in a batch of 4" in fault)
+    assert set(faults) == {f"careless {broken}", f"mixing {broken}"}
+    assert faults[f"careless {broken}"].startswith("'status' of the rows [0, 1, 3] is [0, 0, 0], expected 1")
+    assert faults[f"mixing {broken}"].startswith("'answer' is")
+    assert sum(fault.startswith("strict") and "'status' is 1 off" in fault for fault in report.faults) == 3
+    assert not any(fault.startswith("serving_default") for fault in report.faults)
+
+
+def test_images_of_the_warm_up_file_take_the_place_of_made_ones(tmp_path):
+    def refuses(images):
+        with tf.control_dependencies([tf.debugging.assert_equal(tf.shape(images)[0], 2)]):
+            return {"length": tf.strings.length(images)}
+
+    spec = tf.TensorSpec((None,), tf.string, name="image_bytes")
+    folder = save({"serving_default": (refuses, spec), "other": (refuses, spec)}, tmp_path / "1")
+    two = np.array(encoded_images()[:2], object)
+    write_warm_up(folder / "assets.extra", "images", [Request("serving_default", {"image_bytes": two}, None)])
+    faults = verify_export(folder).faults
+    assert [fault.split(":")[0] for fault in faults] == [
+        f"other with image_bytes () in a batch of {size}" for size in (1, 3, 7)
+    ]
+
+
+# --------------------------------------------------------------------------------------------------------- arguments
+
+
+def test_a_path_that_is_no_export(plain, tmp_path):
     with pytest.raises(ModelError, match="there is no such folder"):
         verify_export(tmp_path / "2")
+    (fault,) = verify_export(plain.parent).faults
+    assert "holds the versions 3; give the folder of one" in fault
+
+
+def test_inputs_that_do_not_fit(plain):
     with pytest.raises(ModelError, match="without the inputs"):
-        verify_export(tmp_path / "1", expected={"serving_default": {"outputs": np.zeros((1, 3))}})
+        verify_export(plain, expected={"serving_default": {"outputs": np.zeros((1, 3))}})
+    with pytest.raises(ModelError, match="serving_default: input 'x' is missing"):
+        verify_export(plain, {"y": np.zeros((2, 6))})
+    with pytest.raises(ModelError, match=r"has the shape \(2, 5\), expected \(None, 6\)"):
+        verify_export(plain, np.zeros((2, 5)))
+    with pytest.raises(ModelError, match="asks for the signature 'score'"):
+        verify_export(plain, np.zeros((2, 6)), {"score": {"output_0": np.zeros((2, 2))}})

@@ -21,7 +21,7 @@ REQUESTS = [
 
 
 def assert_same(found, expected):
-    assert list(found) == list(expected)
+    assert list(found) == sorted(expected)
     for name, values in expected.items():
         assert found[name].dtype == values.dtype
         np.testing.assert_array_equal(found[name], values)

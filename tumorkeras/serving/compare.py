@@ -72,10 +72,12 @@ def compare(found: Arrays, expected: Arrays, batch: int) -> tuple[dict[str, floa
         differences, more = _compare_detections(found, expected)
         faults += more
         both = [name for name in both if name not in (*DETECTION, "class_name")]
-    settled = ~_near_ties(found)
+    ties = _near_ties(found)
     for name in both:
-        rows = settled if name in ("class_id", "class_name") and len(settled) == batch else slice(None)
-        difference, fault = _difference(name, found[name][rows], expected[name][rows])
+        values = found[name].copy()
+        if name in ("class_id", "class_name") and len(ties) == len(values):
+            values[ties] = expected[name][ties]
+        difference, fault = _difference(name, values, expected[name])
         differences |= {} if difference is None else {name: difference}
         faults += [] if fault is None else [fault]
     return differences, faults

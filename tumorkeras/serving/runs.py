@@ -208,20 +208,23 @@ def given_requests(
 
 
 def _request(name: str, signatures: Signatures, inputs: Any, expected: Mapping[str, np.ndarray]) -> Request:
-    tensors = signatures.get(name, {}).get("inputs", {})
+    signature: Mapping[str, Tensors] = signatures.get(name, {"inputs": {}, "outputs": {}})
+    tensors = signature["inputs"]
     if isinstance(inputs, Mapping):  # more may be given than this signature reads
-        arrays = {key: np.asarray(inputs[key]) for key in tensors if key in inputs}
+        inputs = {key: inputs[key] for key in tensors if key in inputs}
     else:
-        arrays = dict.fromkeys(tensors, np.asarray(inputs))
-    arrays = {key: _as(values, tensors[key]["dtype"]) for key, values in arrays.items()}
-    return Request(name, arrays, {key: np.asarray(values) for key, values in expected.items()})
+        inputs = dict.fromkeys(tensors, inputs)
+    return Request(name, _as(inputs, tensors), _as(expected, signature["outputs"]))
 
 
-def _as(values: np.ndarray, dtype: str) -> np.ndarray:
-    """In the dtype of the input, where it holds such values."""
-    if dtype == "string" or dtype_of(values) == "string" or not np.can_cast(values.dtype, dtype, "same_kind"):
-        return values
-    return values.astype(dtype)
+def _as(arrays: Mapping[str, Any], tensors: Tensors) -> Arrays:
+    """In the dtypes of the signature, where they hold such values."""
+    found = {name: np.asarray(values) for name, values in arrays.items()}
+    for name, values in found.items():
+        dtype = tensors[name]["dtype"] if name in tensors else "string"
+        if "string" not in (dtype, dtype_of(values)) and np.can_cast(values.dtype, dtype, "same_kind"):
+            found[name] = values.astype(dtype)
+    return found
 
 
 def _first(request: Request, size: int) -> Request:

@@ -83,7 +83,7 @@ def write_warm_up(folder: Path, name: str, requests: Iterable[Request]) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with tf.io.TFRecordWriter(str(file)) as writer:
             for log in logs:
-                writer.write(log.SerializeToString())
+                writer.write(log.SerializeToString(deterministic=True))
     except (OSError, tf.errors.OpError) as error:
         raise ModelError(f"{file}: cannot be written ({error})") from None
     return file
@@ -170,6 +170,6 @@ def _fill(tensors: Any, arrays: Mapping[str, np.ndarray]) -> None:
 def request_of(log: prediction_log_pb2.PredictionLog) -> Request:
     """The request of a call of ``Predict``; TypeError or ValueError where a tensor of it is none."""
     call, answer = log.predict_log.request, log.predict_log.response
-    inputs = {key: tf.make_ndarray(tensor) for key, tensor in call.inputs.items()}
-    outputs = {key: tf.make_ndarray(tensor) for key, tensor in answer.outputs.items()}
+    inputs = {key: tf.make_ndarray(tensor) for key, tensor in sorted(call.inputs.items())}
+    outputs = {key: tf.make_ndarray(tensor) for key, tensor in sorted(answer.outputs.items())}
     return Request(call.model_spec.signature_name or _DEFAULT, inputs, outputs or None)
