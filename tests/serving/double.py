@@ -11,7 +11,7 @@ import json
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
@@ -72,7 +72,8 @@ class Double:
         return max(found) if version is None else version
 
     def signature_def(self, name, version, signature):
-        defs = self.graphs[name][self.version(name, version)]
+        version = self.version(name, version)
+        defs = self.graphs[name][version]
         if signature not in defs:
             raise ServerError("INVALID_ARGUMENT", f'Serving signature name: "{signature}" not found in signature def')
         return defs[signature]
@@ -235,11 +236,12 @@ def _handler(double):
                 code, content = 200, work()
             except ServerError as error:
                 code, content = HTTP[error.code], json.dumps({"error": str(error)}).encode()
-            self.send_response(code)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            with suppress(ConnectionError):  # a client that waits no longer
+                self.send_response(code)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
 
     return Handler
 

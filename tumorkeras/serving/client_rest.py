@@ -142,10 +142,8 @@ class RestTransport:
             mend = "REST carries bytes only in outputs whose names end in _bytes; use grpc://HOST:8500"
             raise bad_answer(self._address, asked, [f"it is no text in UTF-8; {mend}"]) from None
         except ValueError:
-            found = f"{excerpt(response.text)} came with status {code}"
-            raise bad_answer(
-                self._address, asked, [f"expected JSON, {found}; is this TF Serving's REST port?"]
-            ) from None
+            found = f"{excerpt(response.text)} came with status {code}, expected JSON; is this TF Serving's REST port?"
+            raise bad_answer(self._address, asked, [found]) from None
         if response.ok and not response.is_redirect:
             return content
         words = content.get("error") if isinstance(content, dict) else None
