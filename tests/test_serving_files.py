@@ -14,7 +14,8 @@ import yaml
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-from tests.serving.double import Double, serving, write_classifier, write_detector
+from tests.serving.double import Double, serving
+from tests.serving.tiny_exports import write_classifier, write_detector
 from tumorkeras.serving.client import ServingClient
 
 SCRIPTS = ("client_rest.py", "client_grpc.py")

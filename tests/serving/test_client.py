@@ -11,7 +11,8 @@ import pytest
 import requests
 
 import tumorkeras
-from tests.serving.double import Double, serving, write_classifier, write_detector, write_odd
+from tests.serving.double import Double, serving
+from tests.serving.tiny_exports import write_classifier, write_detector, write_odd
 from tumorkeras.errors import ModelError
 from tumorkeras.scoring import score
 from tumorkeras.serving.client import ServingClient
