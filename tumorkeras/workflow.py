@@ -15,7 +15,7 @@ from tumorkeras.auditing import AuditReport, audit
 from tumorkeras.comparison import compare
 from tumorkeras.files import write_whole
 from tumorkeras.jobs.claim import claim
-from tumorkeras.jobs.goals import GOALS
+from tumorkeras.jobs.goals import GOALS, examples_of
 from tumorkeras.jobs.prepared import Job, prepare
 from tumorkeras.report import Content, write_report
 from tumorkeras.scoring import write_predictions
@@ -108,7 +108,7 @@ def _do(job: Job, progress_bar: bool) -> tuple[RunResult, Content]:
         comparison = clock(
             "comparison", lambda: compare(spec, output=folder, samples=samples, progress_bar=progress_bar)
         )
-    exports = clock("export", lambda: {kind: _export(trained, folder) for kind, trained in models.items()})
+    exports = clock("export", lambda: {kind: _export(trained, job) for kind, trained in models.items()})
     predictions = clock("scoring", lambda: _predict(job, exports[job.kind], progress_bar))
     beside = {name: _do(other, progress_bar) for name, other in job.also.items()}
     content = Content(
@@ -156,14 +156,16 @@ def _draw_curves(trained: TrainedModel, folder: Path) -> None:
     write_whole(folder / "learning_curves.png", plots.to_png(plots.learning_curves(trained.history)))
 
 
-def _export(trained: TrainedModel, folder: Path) -> Path:
+def _export(trained: TrainedModel, job: Job) -> Path:
     """The export of this very model, told by its card; made where there is none yet."""
     assert trained.folder is not None
-    place = folder / "exports"
-    for card in sorted((place / trained.folder.name).glob("*/assets.extra/model_card.json"), reverse=True):
-        if json.loads(card.read_text(encoding="utf-8")) == trained.card:
-            return card.parents[1]
-    return export(trained, place)
+    place = job.folder / "exports"
+    for path in sorted((place / trained.folder.name).glob("*/assets.extra/model_card.json"), reverse=True):
+        card = json.loads(path.read_text(encoding="utf-8"))
+        if {name: value for name, value in card.items() if name != "export"} == trained.card:
+            return path.parents[1]
+    samples = job.images if trained.card["kind"] == "autoencoder" else job.samples
+    return export(trained, place, samples=examples_of(samples))
 
 
 def _predict(job: Job, exported: Path, progress_bar: bool) -> pd.DataFrame:

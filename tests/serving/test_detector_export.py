@@ -15,8 +15,8 @@ from made_detectors import small_detector, small_encoder
 
 from tumorkeras.errors import ModelError
 from tumorkeras.serving.export import export
-from tumorkeras.serving.golden import synthetic_inputs
 from tumorkeras.serving.signatures import endpoints, model_kind
+from tumorkeras.serving.synthetic import synthetic_inputs
 from tumorkeras.serving.verify import verify_export
 from tumorkeras.spec import DataSpec
 from tumorkeras.training.folder import TrainedModel, save_model
@@ -33,8 +33,9 @@ loaded = tf.saved_model.load(sys.argv[1])
 found = {}
 with np.load(sys.argv[2]) as images:
     for size in images.files:
-        for name, signature in loaded.signatures.items():
-            found |= {f"{size}/{name}/{key}": value for key, value in signature(inputs=images[size]).items()}
+        for name in ("serving_default", "features"):
+            answer = loaded.signatures[name](inputs=images[size])
+            found |= {f"{size}/{name}/{key}": value for key, value in answer.items()}
 np.savez(sys.argv[3], **found)
 """
 
@@ -66,7 +67,7 @@ def test_what_lies_beside_the_graph(exported):
     assert exported.parts[-2:] == ("lesions-model", "1")
     assert json.loads((extra / "classes.json").read_text()) == ["cyst", "mass"]
     assert json.loads((extra / "model_card.json").read_text())["threshold"] == 0.37
-    assert DataSpec.from_yaml(extra / "spec.yaml").name == "lesions"
+    assert DataSpec.from_yaml(extra / "data_spec.yaml").name == "lesions"
 
 
 def test_signatures_are_dense_and_open(exported):
@@ -112,7 +113,7 @@ def test_proposals_from_outside_are_a_second_input(tmp_path):
         np.testing.assert_allclose(found[name], wanted[name], atol=1e-3)
     assert list(loaded.signatures["features"].structured_input_signature[1]) == ["inputs"]
     with pytest.raises(ModelError, match="'proposals' is missing"):
-        verify_export(path, {"inputs": given["inputs"]})
+        verify_export(path, {"inputs": given["inputs"]}, {"serving_default": {"scores": wanted["scores"].numpy()}})
 
 
 def test_a_wrong_answer_is_found(trained, exported):
@@ -123,7 +124,7 @@ def test_a_wrong_answer_is_found(trained, exported):
     lost["classes"][1, own["num_detections"][1] - 1] = -1
     report = verify_export(exported, given, {"serving_default": lost})
     (fault,) = report.faults  # not in the batch of one
-    assert "in a batch of 3: image 1: 1 of " in fault
+    assert "in a batch of 3 (given inputs): image 1: 1 of " in fault
     other = {name: value.numpy() for name, value in detector(nms_iou=0.3)(given, training=False).items()}
     assert not verify_export(exported, given, {"serving_default": other}).ok
 

@@ -19,6 +19,7 @@ from tumorkeras.metrics import apply_temperature
 from tumorkeras.serving.export import export
 from tumorkeras.serving.signatures import endpoints
 from tumorkeras.serving.verify import ExportReport, verify_export
+from tumorkeras.serving.warm_up import read_warm_up
 from tumorkeras.spec import DataSpec
 from tumorkeras.training.folder import TrainedModel, save_model
 
@@ -83,7 +84,7 @@ def exported(trained, tmp_path_factory):
 def unchecked(monkeypatch):
     """Leave out the process of the check, where it is not what is tested."""
     module = importlib.import_module("tumorkeras.serving.export")
-    monkeypatch.setattr(module, "verify_golden", lambda path, *_: ExportReport(str(path)))
+    monkeypatch.setattr(module, "verify_export", lambda path: ExportReport(str(path)))
     return module
 
 
@@ -108,8 +109,13 @@ def test_folder_holds_what_belongs_to_the_model(trained, exported):
     assert [path.name for path in exported.parent.iterdir()] == ["1"]
     extra = exported / "assets.extra"
     assert json.loads((extra / "classes.json").read_text(encoding="utf-8")) == ["still", "müde"]
-    assert json.loads((extra / "model_card.json").read_text()) == trained.card
-    spec = DataSpec.from_yaml(extra / "spec.yaml")
+    card = json.loads((extra / "model_card.json").read_text())
+    found = card.pop("export")
+    assert card == trained.card
+    assert found["warm_up"] == "synthetic"
+    assert 0 <= found["largest_difference"] < 1e-5
+    assert (found["threshold"], found["temperature"], found["formats"]) == (None, 1.0, {})
+    spec = DataSpec.from_yaml(extra / "data_spec.yaml")
     meant = spec.resolve(spec.source.path).resolve()
     assert meant == (trained.folder.parent / "data" / "volumes.npz").resolve()
     assert len(list((exported / "variables").glob("variables.data-*"))) == 1
@@ -169,12 +175,12 @@ def test_exporters_at_once_never_mix(unchecked, tmp_path):
 
 
 def test_a_version_taken_meanwhile_is_left_alone(unchecked, tmp_path, monkeypatch):
-    def faster(path, *_):
+    def faster(path):
         (tmp_path / "cells" / "5").mkdir(parents=True, exist_ok=True)
         (tmp_path / "cells" / "5" / "saved_model.pb").write_bytes(b"theirs")
         return ExportReport(str(path))
 
-    monkeypatch.setattr(unchecked, "verify_golden", faster)
+    monkeypatch.setattr(unchecked, "verify_export", faster)
     with pytest.raises(ModelError, match="another exporter"):
         export(classifier(), tmp_path, version=5)
     assert (tmp_path / "cells" / "5" / "saved_model.pb").read_bytes() == b"theirs"
@@ -201,7 +207,7 @@ def classifier_behind(layer):
 
 
 @pytest.mark.parametrize(
-    ("layer", "fault"), [(CallsPython, "calls Python"), (LooksAtNeighbours, "batch of 1: 'probabilities' is")]
+    ("layer", "fault"), [(CallsPython, "calls Python"), (LooksAtNeighbours, "the last row alone.: 'probabilities' is")]
 )
 def test_an_unfit_export_is_refused_and_leaves_nothing(layer, fault, tmp_path):
     with pytest.raises(ModelError, match=fault):
@@ -215,9 +221,106 @@ def test_a_failure_while_writing_leaves_nothing(unchecked, tmp_path, monkeypatch
 
     (tmp_path / "cells" / "1").mkdir(parents=True)
     monkeypatch.setattr(unchecked, "_write", full)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(ModelError, match=r"cannot be written.*no space.*nothing was published"):
         export(classifier(), tmp_path)
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["cells", "cells/1"]
+
+
+# A disk that takes no more than so many bytes a file, in a process of its own.
+FULL = """
+import resource, sys
+import keras
+from tumorkeras import export
+from tumorkeras.errors import ModelError
+inputs = keras.Input((4, 6, 6, 1))
+flat = keras.layers.Flatten(name="features")(inputs)
+model = keras.Model(inputs, keras.layers.Dense(2, activation="softmax", name="probabilities")(flat))
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+try:
+    export(model, sys.argv[1], name="cells")
+except ModelError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_leaves_nothing_and_says_so(tmp_path):
+    command = [sys.executable, "-c", FULL, str(tmp_path / "exports")]
+    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run(command, env=quiet, capture_output=True, text=True, check=False)
+    assert "cannot be written" in done.stdout, done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_exporter_that_is_killed_leaves_nothing_that_a_server_takes_up(unchecked, tmp_path, monkeypatch):
+    """What lies on the disk when the process ends at once, in the middle of the check."""
+
+    class Killed(BaseException):
+        pass
+
+    def kill(path):
+        seen.extend(sorted(path.relative_to(tmp_path).parts for path in tmp_path.rglob("saved_model.pb")))
+        seen.append((tmp_path / "cells").exists())
+        raise Killed
+
+    seen = []
+    monkeypatch.setattr(unchecked, "verify_export", kill)
+    with pytest.raises(Killed):
+        export(classifier(), tmp_path)
+    (draft, *_), base_is_there = seen
+    assert draft.startswith(".cells-")
+    assert not base_is_there
+
+
+def test_a_place_with_spaces_and_other_letters(tmp_path):
+    folder = tmp_path / "Ausfuhr für Köln" / "模型"
+    path = export(classifier(), folder, name="cells")
+    assert path == folder / "cells" / "1"
+    assert verify_export(path).ok
+
+
+def test_the_choices_of_an_export_are_in_its_graph_and_its_card(trained, tmp_path):
+    card = trained.card | {"threshold": 0.9}
+    path = export(
+        replace(trained, card=card), tmp_path, threshold="tuned", class_names=True, max_pixels=500, largest_batch=5
+    )
+    given = np.random.default_rng(0).random((20, *SHAPE), dtype="float32")
+    found = tf.saved_model.load(str(path)).signatures["serving_default"](inputs=tf.constant(given))
+    called = found["probabilities"].numpy()[:, 1] >= 0.9
+    np.testing.assert_array_equal(found["class_id"], called)
+    assert found["class_name"].numpy().tolist() == ["müde".encode() if each else b"still" for each in called]
+    written = json.loads((path / "assets.extra" / "model_card.json").read_text())
+    assert (written["export"]["threshold"], written["export"]["max_pixels"]) == (0.9, 500)
+    assert {len(request.inputs["inputs"]) for request in read_warm_up(path) if request.outputs is None} == {1, 5}
+
+
+def test_a_model_that_nobody_trained_says_so(tmp_path):
+    path = export(classifier(), tmp_path)
+    card = json.loads((path / "assets.extra" / "model_card.json").read_text())
+    assert card["kind"] == "classifier"
+    assert "is not known" in card["training"]
+    assert not (path / "assets.extra" / "data_spec.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("choice", "fault"),
+    [
+        ({"threshold": "tuned"}, "threshold: none was tuned"),
+        ({"threshold": 1.5}, "threshold: 1.5 found"),
+        ({"threshold": "best"}, "threshold: 'best' found"),
+        ({"class_names": True}, "class_names: none are known"),
+        ({"max_pixels": 0}, "max_pixels: 0 found"),
+        ({"largest_batch": 0}, "largest_batch: 0 found"),
+        ({"format": "caffe"}, "'caffe'"),
+    ],
+)
+def test_choices_that_the_model_does_not_bear(choice, fault, tmp_path):
+    with pytest.raises(ModelError, match=fault):
+        export(classifier(), tmp_path, **choice)
+    with pytest.raises(ModelError, match="threshold: an autoencoder has none"):
+        export(autoencoder(), tmp_path, threshold=0.5)
+    with pytest.raises(ModelError, match="only of two classes, and the model has 3"):
+        export(classifier(classes=3), tmp_path, threshold=0.5)
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -266,12 +369,12 @@ def test_verify_passes_a_good_export_and_measures_a_difference(exported):
     given = np.random.default_rng(2).random((2, *SHAPE)).astype("float32")
     signature = tf.saved_model.load(str(exported)).signatures["serving_default"]
     probabilities = signature(inputs=tf.constant(given))["probabilities"].numpy()
-    wrong = {"serving_default": {"probabilities": probabilities + 0.25, "logits": probabilities}}
-    report = verify_export(exported, given, wrong)
+    with pytest.raises(ModelError, match="'logits' is no output"):
+        verify_export(exported, given, {"serving_default": {"logits": probabilities}})
+    report = verify_export(exported, given, {"serving_default": {"probabilities": probabilities + 0.25}})
     assert report.largest_difference == pytest.approx(0.25, abs=1e-5)
     assert not report.ok
     assert [fault for fault in report.faults if "'probabilities' is 0.25 off" in fault]
-    assert [fault for fault in report.faults if "'logits' is missing" in fault]
     assert report.signatures["serving_default"]["inputs"] == {"inputs": {"dtype": "float32", "shape": [None, *SHAPE]}}
     assert json.loads(json.dumps(report.to_dict()))["ok"] is False
 

@@ -1,12 +1,14 @@
 """The inputs that exports are checked with."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tumorkeras.errors import ModelError
-from tumorkeras.serving.golden import DEFAULT, golden_batches, synthetic_inputs
-from tumorkeras.serving.signatures import Endpoint
+from tumorkeras.serving.golden import golden_requests, warm_up_requests
+from tumorkeras.serving.signatures import BYTES, DEFAULT, UINT8, Endpoint, endpoints
+from tumorkeras.serving.synthetic import synthetic_inputs
 
 IMAGES = tf.TensorSpec((None, None, None, 1), tf.float32, name="inputs")
 
@@ -58,20 +60,59 @@ def test_images_at_the_threshold_are_left_out():
     """The score of an image of grey value 100 crosses the threshold when its pixels change by a millionth."""
     steep = brightest(lambda mean: tf.sigmoid((mean - 100.0) * 1e4))
     samples = np.full((3, 20, 30, 1), [[[[40.0]]], [[[100.00001]]], [[[180.0]]]], "float32")
-    (golden,) = golden_batches(steep, samples)
+    (golden,) = golden_requests(steep, samples)
     assert golden.inputs["inputs"][:, 0, 0, 0].tolist() == [40.0, 180.0]
-    assert golden.expected[DEFAULT]["num_detections"].tolist() == [0, 1]
-    (nothing,) = golden_batches(steep, samples[1:2])
+    assert golden.outputs["num_detections"].tolist() == [0, 1]
+    (nothing,) = golden_requests(steep, samples[1:2])
     assert len(nothing.inputs["inputs"]) == 1
-    assert nothing.expected == {}
+    assert nothing.outputs is None
+
+
+def test_images_whose_grey_levels_are_at_the_threshold_are_left_out_too():
+    """The score is settled at 100.3 and at 180, but not at the whole level that 100.3 becomes."""
+    steep = brightest(lambda mean: tf.where(tf.equal(mean, 100.0), 0.9, 0.1))
+    samples = np.full((2, 2, 3, 1), [[[[100.3]]], [[[180.0]]]], "float32")
+    (golden,) = golden_requests(steep, samples)
+    assert golden.inputs["inputs"][:, 0, 0, 0].tolist() == [180.0]
+
+
+def test_every_signature_is_asked_with_the_same_images_in_its_own_form():
+    inputs = keras.Input((8, 8, 3))
+    flat = keras.layers.Flatten(name="features")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2, activation="softmax", name="probabilities")(flat))
+    samples = np.random.default_rng(0).uniform(-20, 300, (2, 8, 8, 3)).astype("float32")
+    requests = {request.signature: request for request in golden_requests(endpoints(model), samples)}
+    assert sorted(requests) == ["features", BYTES, DEFAULT, UINT8]
+    np.testing.assert_array_equal(requests[DEFAULT].inputs["inputs"], samples)
+    levels = requests[UINT8].inputs["inputs"]
+    np.testing.assert_array_equal(levels, np.rint(samples).clip(0, 255))
+    images = [tf.io.decode_png(content).numpy() for content in requests[BYTES].inputs["image_bytes"]]
+    np.testing.assert_array_equal(images, levels)
+    np.testing.assert_allclose(requests[BYTES].outputs["probabilities"], model(levels.astype("float32")), atol=1e-6)
+    warm = warm_up_requests(requests.values(), largest=5)
+    assert [(request.signature, len(*request.inputs.values())) for request in warm] == [
+        (name, count) for name in sorted(requests) for count in (1, 5)
+    ]
+    assert {request.outputs for request in warm} == {None}
+
+
+def test_images_of_all_sizes_are_encoded_together():
+    inputs = keras.Input((8, 8, 1))
+    flat = keras.layers.Flatten(name="features")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2, activation="softmax", name="probabilities")(flat))
+    asked = [request for request in golden_requests(endpoints(model)) if request.signature == BYTES]
+    (request,) = asked
+    shapes = [tf.io.decode_png(content).shape[:2].as_list() for content in request.inputs["image_bytes"]]
+    assert shapes == [[64, 64]] * 3 + [[75, 53]] * 3 + [[45, 97]] * 3
+    assert not request.outputs["status"].any()
 
 
 def test_a_model_that_finds_nothing_is_warned_of(caplog):
-    golden_batches(brightest(lambda mean: mean * 0 + 0.75))
+    golden_requests(brightest(lambda mean: mean * 0 + 0.75))
     assert "finds nothing" not in caplog.text
-    golden_batches(brightest(lambda mean: mean * 0))
+    golden_requests(brightest(lambda mean: mean * 0))
     assert "finds nothing to compare its export by in the synthetic images" in caplog.text
-    golden_batches(brightest(lambda mean: mean * 0), np.zeros((1, 9, 9, 1)))
+    golden_requests(brightest(lambda mean: mean * 0), np.zeros((1, 9, 9, 1)))
     assert "in the samples" in caplog.text
 
 
@@ -88,4 +129,4 @@ def test_a_model_that_finds_nothing_is_warned_of(caplog):
 )
 def test_samples_that_do_not_fit_are_told(samples, fault):
     with pytest.raises(ModelError, match=fault):
-        golden_batches(brightest(lambda mean: mean), samples)
+        golden_requests(brightest(lambda mean: mean), samples)

@@ -49,7 +49,7 @@ def test_a_bad_one_fails_alone_wherever_it_stands(decode):
 
 @pytest.mark.parametrize("count", [0, 1, 9])
 def test_nothing_but_bad_ones_and_none_at_all(decode, count):
-    canvases, sizes, status = decode(tf.constant([b"junk"] * count, tf.string))
+    canvases, _, status = decode(tf.constant([b"junk"] * count, tf.string))
     assert status.numpy().tolist() == [1] * count
     assert canvases.shape == (count, *CANVAS)
     assert not np.any(canvases)

@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 from tumorkeras.errors import ModelError
+from tumorkeras.serving.synthetic import encoded_images
 from tumorkeras.serving.verify import verify_export
-from tumorkeras.serving.runs import encoded_images
 from tumorkeras.serving.warm_up import FILE, Request, read_warm_up, write_warm_up
 
 OPEN = tf.TensorSpec((None, 3), tf.float32, name="inputs")

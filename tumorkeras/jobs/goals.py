@@ -12,6 +12,7 @@ import pandas as pd
 from tumorkeras.comparison import check_comparison
 from tumorkeras.data.detection import DetectionSamples
 from tumorkeras.data.parted import Parted
+from tumorkeras.data.pipeline import iterate_arrays
 from tumorkeras.data.samples import Samples
 from tumorkeras.errors import DataError
 from tumorkeras.scoring import score
@@ -20,6 +21,8 @@ from tumorkeras.training.networks import autoencoder_of
 from tumorkeras.training.recipes import RECIPES
 
 Kind = Literal["autoencoder", "classifier", "detector"]
+
+EXAMPLES, LOOKED_AT = 3, 30  # samples of one size, and how many are looked through for them
 
 
 class Goal(NamedTuple):
@@ -68,6 +71,15 @@ def check_samples(samples: Any, kind: Kind) -> None:
     if faults:
         raise DataError("splits", faults)
     GOALS[kind].check(samples)
+
+
+def examples_of(samples: Samples | DetectionSamples) -> np.ndarray:
+    """A few training samples (n, ...), of one size, for an export to be checked and warmed up with."""
+    training = samples.part("train")
+    if isinstance(training, Samples):
+        return next(iterate_arrays(training, EXAMPLES))
+    first, *others = (training.image_of(row) for row in range(min(LOOKED_AT, len(training))))
+    return np.stack([first, *(image for image in others if image.shape == first.shape)][:EXAMPLES])
 
 
 # ------------------------------------------------------------------------------------ autoencoder and classifier

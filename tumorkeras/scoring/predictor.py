@@ -137,7 +137,7 @@ def _classes_in(shapes: Shapes) -> int | None:
 def _origin(folder: Path, shape: tuple[int | None, ...], outputs: int | None) -> ModelOrigin:
     """What :func:`tumorkeras.export` laid beside the graph."""
     extra = folder / "assets.extra"
-    names, card, spec = (extra / name for name in ("classes.json", "model_card.json", "spec.yaml"))
+    names, card, spec = (extra / name for name in ("classes.json", "model_card.json", "data_spec.yaml"))
     try:
         return ModelOrigin(
             str(folder),

@@ -86,9 +86,9 @@ class ServingClient:
         for key, value, least in (("retries", retries, 0), ("batch_size", batch_size, 1)):
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 faults.append(f"{key}: {value!r} found, expected an integer from {least}")
-        for key, value in (("timeout", timeout), ("backoff", backoff)):
-            if not isinstance(value, int | float) or not 0 <= value < np.inf or (key == "timeout" and not value):
-                faults.append(f"{key}: {value!r} found, expected seconds")
+        for key, seconds in (("timeout", timeout), ("backoff", backoff)):
+            if not isinstance(seconds, int | float) or not 0 <= seconds < np.inf or (key == "timeout" and not seconds):
+                faults.append(f"{key}: {seconds!r} found, expected seconds")
         if classes is not None and (isinstance(classes, str) or not all(isinstance(each, str) for each in classes)):
             faults.append(f"classes: {classes!r} found, expected a list of names")
         try:

@@ -1,4 +1,4 @@
-"""PNG and JPEG to pixels within a graph, as :func:`tumorkeras.read` has them: depth, colour and orientation included."""
+"""PNG and JPEG to pixels within a graph, as :func:`tumorkeras.read` has them: depth, colour and orientation too."""
 
 from __future__ import annotations
 

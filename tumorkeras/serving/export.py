@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tumorkeras.errors import ModelError
-from tumorkeras.metrics import apply_temperature
-from tumorkeras.serving.golden import golden_batches
-from tumorkeras.serving.signatures import Endpoint, endpoints, model_kind
-from tumorkeras.serving.verify import verify_golden
-from tumorkeras.spec import DataSpec
+from tumorkeras.files import write_whole
+from tumorkeras.serving.decoding import MOST_PIXELS
+from tumorkeras.serving.formats import check_formats, write_formats
+from tumorkeras.serving.golden import golden_requests, warm_up_requests
+from tumorkeras.serving.publishing import hidden_folder, next_version, publish
+from tumorkeras.serving.signatures import Endpoint, endpoints
+from tumorkeras.serving.source import UNKNOWN, Source, Threshold, source_of, with_choices
+from tumorkeras.serving.verify import ExportReport, verify_export
+from tumorkeras.serving.warm_up import Request, write_warm_up
 
 if TYPE_CHECKING:
     from tumorkeras.training import TrainedModel
@@ -29,18 +29,7 @@ if TYPE_CHECKING:
 # Not hidden, and nothing that a shell or a URL reads in its own way.
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 _EXTRA = "assets.extra"
-
-
-@dataclass(frozen=True)
-class _Source:
-    """The model with what is known about it."""
-
-    model: keras.Model
-    name: str
-    spec: DataSpec | None = None
-    card: dict[str, Any] | None = None
-    classes: list[str] | None = None
-    temperature: float = 1.0
+CARD, SPEC, CLASSES = "model_card.json", "data_spec.yaml", "classes.json"
 
 
 def export(
@@ -51,18 +40,23 @@ def export(
     samples: np.ndarray | Mapping[str, np.ndarray] | None = None,
     *,
     calibrated: bool = False,
+    threshold: Threshold = None,
+    class_names: bool = False,
+    max_pixels: int = MOST_PIXELS,
+    largest_batch: int = 8,
+    format: str | Sequence[str] = (),
 ) -> Path:
     """Write a model as a SavedModel that TF Serving loads as it is.
 
-    The export is written to a hidden folder, run in a new process that has TensorFlow alone, held against the
+    The export is written to a hidden folder, loaded by TensorFlow's C library in a new process, held against the
     model's own answers, and only then renamed into place. A failed export leaves nothing behind.
 
     Parameters
     ----------
     model : keras.Model, trained model, str or Path
-        A functional classifier, autoencoder or detector of this package, what :func:`tumorkeras.load` gave, or the
-        folder of a trained model. From a trained model the class names, the spec and the model card, with the
-        threshold that was tuned, go along, in ``assets.extra``.
+        A functional classifier, autoencoder or detector of this package, trained or not, what :func:`tumorkeras.load`
+        gave, or the folder of a trained model. From a trained model the class names, the spec and the model card go
+        along, in ``assets.extra``.
     directory : str or Path
         Where exports are kept; made if it is not there.
     name : str, optional
@@ -70,103 +64,86 @@ def export(
     version : int, optional
         Positive; by default one more than the largest that is there.
     samples : ndarray or mapping of str to ndarray, optional
-        (n, *input_shape), real inputs for the check, or an array for each input by its name; by default seeded
-        synthetic ones, for a detector of several sizes. Images to which a detector's own answer hangs on the last
+        (n, *input_shape), real inputs for the check and the warm-up, or an array for each input by its name; by default
+        seeded synthetic ones, of images several sizes. Images to which a detector's own answer hangs on the last
         digits of its numbers are left out; that nothing is found in the others is warned of.
     calibrated : bool, default False
         Probabilities of a classifier at the temperature of its card, which was fitted to the validation part. The most
         probable class stays the same, and the threshold in the export's card is moved along. That card
         then says ``calibrated``.
+    threshold : float or "tuned", optional
+        Of two classes ``class_id`` is 1 from this probability on; a detector gives detections from this score on.
+        "tuned" is that of the model's card. By default ``class_id`` is the most probable class, and detections come
+        from the score on that the model was built with.
+    class_names : bool, default False
+        Adds ``class_name``, strings, to the outputs of classifiers and detectors.
+    max_pixels : int, default 2**25
+        Encoded images with more pixels are not decoded: ``status`` 1.
+    largest_batch : int, default 8
+        Of the warm-up; give the ``max_batch_size`` of the server.
+    format : str or sequence of str, optional
+        Further forms of ``serving_default``, each run against the SavedModel: "onnx", "litert", "openvino", in the
+        folder ``formats`` of the version. Needs the extra ``formats``.
 
     Returns
     -------
     Path
-        ``DIRECTORY/NAME/VERSION``. Every signature reads ``inputs``, (batch, *input_shape) float32. Of a
-        classifier, ``serving_default`` gives ``probabilities`` (batch, classes) and ``class_id`` (batch,)
-        int64; of an autoencoder, ``reconstruction``, ``reconstruction_error`` (batch,) and ``features``; of a
-        detector, which reads images of any height and width, ``boxes`` (batch, n, 4) float32, xyxy in pixels of
-        these images, ``scores`` (batch, n) float32, ``classes`` (batch, n) int32 and ``num_detections`` (batch,)
-        int32, best first, padded with box 0, score 0 and class -1. One with ``proposals="external"`` also reads
-        ``proposals`` (batch, m, 4) float32. The signature ``features`` gives ``features`` (batch, k).
+        ``DIRECTORY/NAME/VERSION``. Its signatures are those of :func:`tumorkeras.serving.signatures.endpoints`:
+        ``serving_default`` for arrays, ``serving_uint8`` and ``serving_bytes`` for images and encoded images, and
+        ``features``. ``assets.extra`` holds ``tf_serving_warmup_requests``, requests of every signature with the
+        answers of the model, which :func:`tumorkeras.verify_export` holds the export to wherever it is.
 
     Raises
     ------
     ModelError
-        If an argument is wrong, there is no temperature for ``calibrated``, the version is there already, or the export
-        does not pass :func:`verify_export`.
+        If an argument is wrong, the model's card does not bear a choice, the version is there already, the disk is
+        full, or the export does not pass :func:`tumorkeras.verify_export`.
+    MissingExtraError
+        If a format needs a package that is not there.
 
     Examples
     --------
     >>> import tempfile
-    >>> inputs = keras.Input((8, 8, 1))
-    >>> features = keras.layers.GlobalAveragePooling2D(name="features")(inputs)
+    >>> inputs = keras.Input((4, 8, 8, 1))
+    >>> features = keras.layers.GlobalAveragePooling3D(name="features")(inputs)
     >>> outputs = keras.layers.Dense(2, activation="softmax", name="probabilities")(features)
     >>> folder = export(keras.Model(inputs, outputs), tempfile.mkdtemp(), name="cells")
     >>> folder.parts[-2:]
     ('cells', '1')
     """
-    source = _calibrated(_source(model)) if calibrated else _source(model)
+    source = source_of(model)
     name = source.name if name is None else name
-    base = _check_arguments(Path(directory), name, version)
-    functions = endpoints(source.model, source.temperature)
-    golden = golden_batches(functions, samples)
-    with _hidden_folder(Path(directory), name) as hidden:
-        draft = hidden / str(version or _next_version(base))
-        _write(source, functions, draft)
-        report = verify_golden(draft, golden)
+    formats = [format] if isinstance(format, str) else list(format)
+    base = _check_arguments(Path(directory), name, version, largest_batch)
+    check_formats(formats)
+    source = with_choices(
+        source, calibrated=calibrated, threshold=threshold, class_names=class_names, max_pixels=max_pixels
+    )
+    functions = endpoints(source.model, source.choices)
+    requests = golden_requests(functions, samples)
+    with hidden_folder(Path(directory), name) as hidden:
+        draft = hidden / str(version or next_version(base))
+        try:
+            _write(source, name, functions, [*requests, *warm_up_requests(requests, largest_batch)], draft)
+        except (OSError, tf.errors.OpError) as error:
+            raise ModelError(f"{base}: cannot be written ({error}); nothing was published") from None
+        report = verify_export(draft)
         if not report.ok:
             raise ModelError(f"{name}: the export is not fit to be served; nothing was published", report.faults)
-        return _publish(draft, base, version)
+        agreement = write_formats(draft, formats, requests)
+        facts = {"warm_up": "synthetic" if samples is None else "samples given", "largest_batch": largest_batch}
+        _write_card(source, name, {**facts, **_found(report), "formats": agreement}, draft)
+        return publish(draft, base, version)
 
 
-def _source(model: Any) -> _Source:
-    if isinstance(model, keras.Model):
-        return _Source(model, model.name)
-    if isinstance(model, str | Path):
-        from tumorkeras.training import load  # Nothing else here needs it.
-
-        model = load(model)
-    if not all(hasattr(model, part) for part in ("model", "spec", "card", "folder")):
-        found = type(model).__name__
-        raise ModelError("export", [f"model: {found} found, expected a keras.Model, a trained model or its folder"])
-    kind = model_kind(model.model)
-    name = f"{model.spec.name}-{kind}" if model.folder is None else Path(model.folder).name
-    classes = None if kind == "autoencoder" else model.card.get("classes")
-    _check_classes(name, classes, model.model)
-    return _Source(model.model, name, model.spec, model.card, classes)
-
-
-def _calibrated(source: _Source) -> _Source:
-    """With the temperature of its card, which then also says that the export has it, and where its threshold lies."""
-    found = (source.card or {}).get("temperature")
-    if found is None:
-        known = "it has no card" if source.card is None else "its card has none"
-        mend = "train a classifier with a validation part of both classes that tells one"
-        raise ModelError(source.name, [f"calibrated: needs a temperature, and {known}; {mend}"])
-    assert source.card is not None
-    card = {**source.card, "calibrated": True}
-    if "threshold" in card:
-        card["threshold"] = float(apply_temperature([card["threshold"]], found["value"])[0])
-    return replace(source, card=card, temperature=found["value"])
-
-
-def _check_classes(name: str, classes: list[str] | None, model: keras.Model) -> None:
-    from tumorkeras.training.networks import classes_of
-
-    if classes is not None and len(classes) != classes_of(model):
-        raise ModelError(
-            f"{name}: {len(classes)} class names for {classes_of(model)} outputs; the model folder's card and model "
-            "do not belong together"
-        )
-
-
-def _check_arguments(directory: Path, name: str, version: int | None) -> Path:
+def _check_arguments(directory: Path, name: str, version: int | None, largest_batch: int) -> Path:
     """Give the folder of the name's versions."""
     faults = []
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         faults.append(f"name: {name!r} found, expected letters, digits, '_', '-' and '.', '.' not first")
-    if version is not None and (not isinstance(version, int) or isinstance(version, bool) or version < 1):
-        faults.append(f"version: {version!r} found, expected a positive integer")
+    for field, value in (("version", version), ("largest_batch", largest_batch)):
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            faults.append(f"{field}: {value!r} found, expected a positive integer")
     if faults:
         raise ModelError("export", faults)
     base = directory / name
@@ -177,59 +154,35 @@ def _check_arguments(directory: Path, name: str, version: int | None) -> Path:
     return base
 
 
-@contextmanager
-def _hidden_folder(directory: Path, name: str) -> Iterator[Path]:
-    """Give a hidden folder of this call's own; in the end it is gone, as are empty folders made for it."""
-    made = [folder for folder in (directory, *directory.parents) if not folder.exists()]
-    hidden = None
-    try:
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            hidden = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=directory))
-        except OSError as error:
-            raise ModelError(f"{directory}: cannot be written ({error.strerror}); give another") from None
-        yield hidden
-    finally:
-        if hidden is not None:
-            shutil.rmtree(hidden, ignore_errors=True)
-        for folder in made:
-            with suppress(OSError):  # Not empty: the export is in it, or somebody else's.
-                folder.rmdir()
-
-
-def _write(source: _Source, functions: Mapping[str, Endpoint], folder: Path) -> None:
+def _write(
+    source: Source, name: str, functions: Mapping[str, Endpoint], requests: Iterable[Request], folder: Path
+) -> None:
     archive = keras.export.ExportArchive()
     archive.track(source.model)
-    for name, endpoint in functions.items():
-        archive.add_endpoint(name, endpoint.function, input_signature=endpoint.inputs)
+    for signature, endpoint in functions.items():
+        archive.add_endpoint(signature, endpoint.function, input_signature=endpoint.inputs)
     archive.write_out(str(folder), verbose=False)
     extra = folder / _EXTRA
-    extra.mkdir(exist_ok=True)
+    write_warm_up(extra, name, requests)
     if source.classes is not None:
-        (extra / "classes.json").write_text(json.dumps(source.classes, ensure_ascii=False), encoding="utf-8")
+        write_whole(extra / CLASSES, json.dumps(source.classes, ensure_ascii=False))
     if source.spec is not None:
-        source.spec.save(extra / "spec.yaml")
-    if source.card is not None:
-        text = json.dumps(source.card, indent=2, ensure_ascii=False)
-        (extra / "model_card.json").write_text(text, encoding="utf-8")
+        source.spec.save(extra / SPEC)
 
 
-def _next_version(base: Path) -> int:
-    taken = [int(path.name) for path in base.glob("*") if path.name.isascii() and path.name.isdecimal()]
-    return max(taken, default=0) + 1
+def _found(report: ExportReport) -> dict[str, Any]:
+    return {"checked_by": report.loader, "largest_difference": report.largest_difference}
 
 
-def _publish(draft: Path, base: Path, version: int | None) -> Path:
-    """Rename a checked export into place; where another exporter was faster, take the next version."""
-    base.mkdir(exist_ok=True)
-    while True:
-        target = base / str(version or _next_version(base))
-        try:
-            draft.rename(target)
-        except OSError as error:
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-                raise
-            if version is not None:
-                raise ModelError(f"{target}: another exporter has just published this version") from None
-        else:
-            return target
+def _write_card(source: Source, name: str, facts: dict[str, Any], folder: Path) -> None:
+    """The card of the model, and what the export made of it."""
+    card = source.card or {"kind": source.kind, "name": name, "training": UNKNOWN}
+    chosen = source.choices
+    facts = {
+        "threshold": chosen.threshold,
+        "temperature": chosen.temperature,
+        "max_pixels": chosen.max_pixels,
+        "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+        **facts,
+    }
+    write_whole(folder / _EXTRA / CARD, json.dumps({**card, "export": facts}, indent=2, ensure_ascii=False))

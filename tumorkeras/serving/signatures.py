@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import keras
 import tensorflow as tf
 
 from tumorkeras.errors import ModelError
-from tumorkeras.metrics.calibration import SMALLEST
+from tumorkeras.serving.image_bytes import decode_batch
+from tumorkeras.serving.served import (
+    Choices,
+    Outputs,
+    Served,
+    detector,
+    emptied,
+    operating,
+    pyramid_means,
+    single_output,
+)
 
 Kind = Literal["classifier", "autoencoder", "detector"]
+
+DEFAULT = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
+UINT8, BYTES, FEATURES = "serving_uint8", "serving_bytes", "features"
+IMAGE_BYTES = "image_bytes"
 
 _KINDS: dict[str, Kind] = {
     "probabilities": "classifier",
@@ -26,7 +40,7 @@ class Endpoint(NamedTuple):
     Attributes
     ----------
     function : callable
-        From one float32 tensor an input, by position, to the named outputs.
+        From one tensor an input, by position, to the named outputs.
     inputs : list of tf.TensorSpec
         Name, shape and dtype of each input; dimension 0 is open.
     """
@@ -66,7 +80,7 @@ def model_kind(model: keras.Model) -> Kind:
     return kind
 
 
-def endpoints(model: keras.Model, temperature: float = 1.0) -> dict[str, Endpoint]:
+def endpoints(model: keras.Model, choices: Choices | None = None) -> dict[str, Endpoint]:
     """Make the functions behind the signatures of a classifier, an autoencoder or a detector.
 
     Parameters
@@ -75,19 +89,30 @@ def endpoints(model: keras.Model, temperature: float = 1.0) -> dict[str, Endpoin
         Functional, with its output from a layer named ``"probabilities"``, ``"reconstruction"`` or ``"detections"``.
         A layer named ``"features"`` adds the embedding, one named ``"target"`` is what a reconstruction is measured
         against (without it, the input). The embedding of a detector is what its layer ``"roi_align"`` reads.
-    temperature : float
-        Of the probabilities of a classifier; 1 leaves them as they are.
+    choices : Choices, optional
+        What goes into the graph beside the model.
 
     Returns
     -------
     dict of str to Endpoint
-        All read ``inputs``, (batch, *input_shape) float32. ``serving_default``: a classifier gives ``probabilities``
-        (batch, classes) float32 and ``class_id`` (batch,) int64; an autoencoder gives ``reconstruction``,
-        ``reconstruction_error`` (batch,), the mean squared error, and ``features``; a detector gives ``boxes``
-        (batch, n, 4) float32, xyxy in pixels of its inputs, ``scores`` (batch, n) float32, ``classes`` (batch, n)
-        int32 and ``num_detections`` (batch,) int32, best first, padded with box 0, score 0 and class -1, and reads
-        ``proposals`` (batch, m, 4) float32, too, where it has none of its own. ``features``: ``features`` (batch, k)
-        float32; of a detector the means of every channel of every level of its pyramid, finest level first.
+        ``serving_default`` reads ``inputs`` float32: volumes (batch, depth, height, width, channels) of the model's
+        size, or images (batch, height, width, channels) of any size, which are letterboxed to the model's canvas.
+        ``serving_uint8`` reads images of uint8, and ``serving_bytes`` reads ``image_bytes`` (batch,), PNG or JPEG of
+        mixed sizes; both letterbox to whole grey levels, as images of a folder are read to learn from.
+
+        A classifier gives ``probabilities`` (batch, classes) float32, ``class_id`` (batch,) int64, -1 where they are no
+        numbers, and where names are wanted ``class_name`` (batch,); an autoencoder ``reconstruction``,
+        ``reconstruction_error`` (batch,), the mean squared error, and ``features``; a detector ``boxes`` (batch, n, 4)
+        float32, xyxy in pixels of the images, ``scores`` (batch, n) float32, ``classes`` (batch, n) int32 and
+        ``num_detections`` (batch,) int32, best first, padded with box 0, score 0 and class -1, and where they are
+        wanted ``class_name`` (batch, n). One with proposals from outside has ``serving_default`` and ``features``
+        alone, and reads ``proposals`` (batch, m, 4) float32, too.
+
+        ``serving_bytes`` adds ``status`` (batch,) int32: 1 where an image could not be decoded, whose outputs are
+        zeros, class -1 and an empty name, else 0.
+
+        ``features`` gives ``features`` (batch, k) float32; of a detector the means of every channel of every level of
+        its pyramid, finest level first.
 
     Raises
     ------
@@ -100,67 +125,86 @@ def endpoints(model: keras.Model, temperature: float = 1.0) -> dict[str, Endpoin
     >>> features = keras.layers.GlobalAveragePooling2D(name="features")(inputs)
     >>> outputs = keras.layers.Dense(2, activation="softmax", name="probabilities")(features)
     >>> sorted(endpoints(keras.Model(inputs, outputs)))
-    ['features', 'serving_default']
+    ['features', 'serving_bytes', 'serving_default', 'serving_uint8']
     """
-    kind = model_kind(model)
-    return _of_detector(model) if kind == "detector" else _of_single_output(model, kind, temperature)
+    kind, choices = model_kind(model), choices or Choices()
+    if kind == "detector" and len(model.inputs) > 1:
+        return _with_proposals(model, choices)
+    served = detector(model, choices) if kind == "detector" else single_output(model, kind, choices)
+    return _of_volumes(served) if served.place is None else _of_images(served, choices.max_pixels)
 
 
-def _spec(given: keras.KerasTensor, name: str) -> tf.TensorSpec:
-    return tf.TensorSpec((None, *given.shape[1:]), tf.float32, name=name)
+def _inputs(shape: tuple[int | None, ...], dtype: tf.DType = tf.float32, name: str = "inputs") -> tf.TensorSpec:
+    return tf.TensorSpec((None, *shape), dtype, name=name)
 
 
-def _of_single_output(model: keras.Model, kind: Kind, temperature: float) -> dict[str, Endpoint]:
-    present = {layer.name for layer in model.layers}
-    heads = {name: model.get_layer(name).output for name in ("features", "target") if name in present}
-    heads[model.output_names[0]] = model.outputs[0]
-    graph = keras.Model(model.inputs[0], heads)
+def _of_volumes(served: Served) -> dict[str, Endpoint]:
+    """Of samples whose size is that of the model."""
+    read = [_inputs(served.shape)]
+    return {
+        DEFAULT: Endpoint(lambda inputs: served.answer(inputs, tf.shape(inputs)[1:3]), read),
+        **_features(served, lambda inputs: inputs, read),
+    }
 
-    def run(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        # Models of mixed precision answer in float32 as well.
-        return {name: tf.cast(value, tf.float32) for name, value in graph(inputs, training=False).items()}
 
-    def classify(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        probabilities = _at(temperature, run(inputs)["probabilities"])
-        return {"probabilities": probabilities, "class_id": tf.argmax(probabilities, -1, tf.int64)}
+def _features(served: Served, place: Callable[..., Any], read: list[tf.TensorSpec]) -> dict[str, Endpoint]:
+    embed = served.embed
+    if embed is None:
+        return {}
+    return {FEATURES: Endpoint(lambda inputs: {"features": embed(place(inputs))}, read)}
 
-    def reconstruct(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        answer = run(inputs)
-        difference = answer["reconstruction"] - answer.pop("target", inputs)
-        axes = list(range(1, difference.shape.rank))
-        return {**answer, "reconstruction_error": tf.reduce_mean(tf.square(difference), axes)}
 
-    def embed(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"features": run(inputs)["features"]}
+def _of_images(served: Served, max_pixels: int) -> dict[str, Endpoint]:
+    """Of images of any size."""
+    place, canvas = served.place, cast("tuple[int, int, int]", served.shape)
+    assert place is not None
+    *_, channels = canvas
+    read = [_inputs((None, None, channels))]
+    # One function in the library of the graph, which all signatures call.
+    answer = tf.function(served.answer, autograph=False, reduce_retracing=True)
 
-    read = [_spec(model.inputs[0], "inputs")]
-    signatures = {"serving_default": Endpoint(classify if kind == "classifier" else reconstruct, read)}
-    if "features" in heads:
-        signatures["features"] = Endpoint(embed, read)
+    def of_array(inputs: tf.Tensor) -> Outputs:
+        return answer(place(inputs), _sizes(inputs))
+
+    def of_levels(inputs: tf.Tensor) -> Outputs:
+        return answer(served.place_levels(tf.cast(inputs, tf.float32)), _sizes(inputs))
+
+    def of_bytes(image_bytes: tf.Tensor) -> Outputs:
+        images = decode_batch(image_bytes, served.place_levels, canvas, max_pixels)
+        found = emptied(answer(images.canvases, images.sizes), images.status == 0)
+        return {**found, "status": images.status}
+
+    signatures = {
+        DEFAULT: Endpoint(of_array, read),
+        UINT8: Endpoint(of_levels, [_inputs((None, None, channels), tf.uint8)]),
+        **_features(served, place, read),
+    }
+    if channels in (1, 3):
+        signatures[BYTES] = Endpoint(of_bytes, [_inputs((), tf.string, IMAGE_BYTES)])
     return signatures
 
 
-def _at(temperature: float, probabilities: tf.Tensor) -> tf.Tensor:
-    """Probabilities at a temperature, as :func:`tumorkeras.metrics.apply_temperature` has them."""
-    if temperature == 1:
-        return probabilities
-    return tf.nn.softmax(tf.math.log(tf.maximum(probabilities, SMALLEST)) / temperature)
+def _sizes(images: tf.Tensor) -> tf.Tensor:
+    """Height and width of every image of a batch (batch, 2)."""
+    shape = tf.shape(images)
+    return tf.tile(shape[None, 1:3], [shape[0], 1])
 
 
-def _of_detector(model: keras.Model) -> dict[str, Endpoint]:
+def _with_proposals(model: keras.Model, choices: Choices) -> dict[str, Endpoint]:
+    """Of a detector whose regions come in beside the images."""
     names = [each.name for each in model.inputs]
     # The images are what every model reads; a signature calls them `inputs`.
-    read = [_spec(each, "inputs" if name == "images" else name) for name, each in zip(names, model.inputs, strict=True)]
-    *levels, _ = model.get_layer("roi_align").input
-    images = model.inputs[names.index("images")]
-    pyramid = keras.Model(images, levels)
+    read = [
+        _inputs(tuple(each.shape[1:]), name="inputs" if name == "images" else name)
+        for name, each in zip(names, model.inputs, strict=True)
+    ]
+    images = read[names.index("images")]
+    embed = pyramid_means(model)
 
-    def find(*given: tf.Tensor) -> dict[str, tf.Tensor]:
-        return dict(model(dict(zip(names, given, strict=True)) if len(given) > 1 else given[0], training=False))
+    def find(*given: tf.Tensor) -> Outputs:
+        return operating(model(dict(zip(names, given, strict=True)), training=False), choices)
 
-    def embed(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        found = keras.tree.flatten(pyramid(inputs, training=False))  # of one level Keras gives no list
-        means = [tf.reduce_mean(tf.cast(level, tf.float32), (1, 2)) for level in found]
-        return {"features": tf.concat(means, axis=-1)}
-
-    return {"serving_default": Endpoint(find, read), "features": Endpoint(embed, [_spec(images, "inputs")])}
+    return {
+        DEFAULT: Endpoint(find, read),
+        FEATURES: Endpoint(lambda inputs: {"features": embed(inputs)}, [images]),
+    }

@@ -208,9 +208,3 @@ def _held_to_itself(run: Run, outputs: Arrays, without: Arrays | str) -> list[st
         faults.append(f"'status' of the rows {broken} is {status.tolist()}, expected 1, for they are no images")
     rest = {name: np.delete(values, broken, axis=0) for name, values in outputs.items()}
     return faults + compare(rest, without, run.batch - len(broken))[1]
-
-
-def verify_golden(path: str | Path, golden: Sequence[Any] | None = None) -> ExportReport:
-    """Do the work of :func:`verify_export`, with any number of batches."""
-    path = Path(path)
-    return _verify(path.resolve(), str(path), [(batch.inputs, batch.expected) for batch in golden or []])

@@ -1,0 +1,178 @@
+"""A model as its signatures use it: where images go on its canvas, and what it answers to canvases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tumorkeras.boxes import NO_CLASS
+from tumorkeras.layers import Letterbox
+from tumorkeras.metrics.calibration import SMALLEST
+from tumorkeras.serving.decoding import MOST_PIXELS
+
+Outputs = dict[str, tf.Tensor]
+Step = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What an export puts into the graph beside the model.
+
+    Attributes
+    ----------
+    temperature : float
+        Of the probabilities of a classifier; 1 leaves them as they are.
+    threshold : float, optional
+        Probability from which on class 1 of two is called, or smallest score of a detection.
+    class_names : sequence of str, optional
+        Adds the names of the classes to the answer.
+    max_pixels : int
+        Largest encoded image that is decoded.
+    """
+
+    temperature: float = 1.0
+    threshold: float | None = None
+    class_names: Sequence[str] | None = None
+    max_pixels: int = MOST_PIXELS
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model that reads one array.
+
+    Attributes
+    ----------
+    shape : tuple
+        Of one sample of the model: of its canvas, or of its volume.
+    answer : callable
+        Samples (batch, *shape) and the sizes (batch, 2) or (2,) of the images before -> outputs by name.
+    embed : callable or None
+        Samples -> (batch, k) float32.
+    place : callable or None
+        Images (batch, height, width, channels) of any size -> on the canvas; None where sizes are fixed.
+    whole : bool
+        Whether the model learnt from canvases in whole grey levels, as images of a folder are read.
+    """
+
+    shape: tuple[int | None, ...]
+    answer: Step
+    embed: Step | None
+    place: Step | None
+    whole: bool
+
+    def place_levels(self, images: tf.Tensor) -> tf.Tensor:
+        """Images in whole grey levels on the canvas, as the model learnt from them."""
+        assert self.place is not None
+        placed = self.place(images)
+        return tf.round(placed) if self.whole else placed
+
+
+def single_output(model: keras.Model, kind: str, choices: Choices) -> Served:
+    """A classifier or an autoencoder."""
+    present = {layer.name for layer in model.layers}
+    heads = {name: model.get_layer(name).output for name in ("features", "target") if name in present}
+    heads[model.output_names[0]] = model.outputs[0]
+    graph = keras.Model(model.inputs[0], heads)
+
+    def run(samples: tf.Tensor) -> Outputs:
+        # Models of mixed precision answer in float32 as well.
+        return {name: tf.cast(value, tf.float32) for name, value in graph(samples, training=False).items()}
+
+    def classify(samples: tf.Tensor, sizes: tf.Tensor) -> Outputs:
+        probabilities = _at(choices.temperature, run(samples)["probabilities"])
+        class_id = _called(probabilities, choices.threshold)
+        return {"probabilities": probabilities, "class_id": class_id, **_named(class_id, choices.class_names)}
+
+    def reconstruct(samples: tf.Tensor, sizes: tf.Tensor) -> Outputs:
+        answer = run(samples)
+        difference = answer["reconstruction"] - answer.pop("target", samples)
+        axes = list(range(1, difference.shape.rank))
+        return {**answer, "reconstruction_error": tf.reduce_mean(tf.square(difference), axes)}
+
+    shape = tuple(model.inputs[0].shape[1:])
+    return Served(
+        shape,
+        classify if kind == "classifier" else reconstruct,
+        (lambda samples: run(samples)["features"]) if "features" in heads else None,
+        Letterbox(shape[0], shape[1], dtype="float32") if len(shape) == 3 and None not in shape else None,
+        whole=True,
+    )
+
+
+def _at(temperature: float, probabilities: tf.Tensor) -> tf.Tensor:
+    """Probabilities at a temperature, as :func:`tumorkeras.metrics.apply_temperature` has them."""
+    if temperature == 1:
+        return probabilities
+    return tf.nn.softmax(tf.math.log(tf.maximum(probabilities, SMALLEST)) / temperature)
+
+
+def _called(probabilities: tf.Tensor, threshold: float | None) -> tf.Tensor:
+    """The class of each row; none where its probabilities are no numbers."""
+    most = tf.argmax(probabilities, -1, tf.int64)
+    called = most if threshold is None else tf.cast(probabilities[:, 1] >= threshold, tf.int64)
+    return tf.where(tf.reduce_all(tf.math.is_finite(probabilities), -1), called, NO_CLASS)
+
+
+def _named(classes: tf.Tensor, names: Sequence[str] | None) -> Outputs:
+    """The names of classes, empty where there is none."""
+    if names is None:
+        return {}
+    return {"class_name": tf.gather(tf.constant([*names, ""]), tf.math.floormod(classes, len(names) + 1))}
+
+
+def detector(model: keras.Model, choices: Choices) -> Served:
+    """A detector that proposes its regions itself."""
+    layer, letterbox = model.get_layer("detections"), model.get_layer("letterbox")
+    *heads, images = layer.input
+    graph = keras.Model(images, heads)
+
+    def find(canvases: tf.Tensor, sizes: tf.Tensor) -> Outputs:
+        return operating(layer.find(*graph(canvases, training=False), sizes), choices)
+
+    canvas = (letterbox.height, letterbox.width, images.shape[-1])
+    return Served(canvas, find, pyramid_means(model), letterbox, whole=False)
+
+
+def operating(found: Outputs, choices: Choices) -> Outputs:
+    """Detections from the chosen threshold on, with the names of their classes where they are wanted."""
+    found = dict(found)
+    if choices.threshold is not None:
+        kept = found["scores"] >= choices.threshold
+        found = emptied({**found, "num_detections": tf.reduce_sum(tf.cast(kept, tf.int32), -1)}, kept)
+    return {**found, **_named(found["classes"], choices.class_names)}
+
+
+def pyramid_means(model: keras.Model) -> Step:
+    """Images of a detector -> the mean of every channel of every level, finest level first."""
+    *levels, _ = model.get_layer("roi_align").input
+    pyramid = keras.Model(model.get_layer("letterbox").input, levels)
+
+    def embed(images: tf.Tensor) -> tf.Tensor:
+        found = keras.tree.flatten(pyramid(images, training=False))  # of one level Keras gives no list
+        return tf.concat([tf.reduce_mean(tf.cast(level, tf.float32), (1, 2)) for level in found], axis=-1)
+
+    return embed
+
+
+def emptied(outputs: Outputs, kept: tf.Tensor) -> Outputs:
+    """Outputs with zeros, no class and no name where ``kept`` (batch,) or (batch, n) is false.
+
+    Outputs with fewer axes than ``kept`` stay as they are.
+
+    Examples
+    --------
+    >>> emptied({"scores": tf.constant([[0.9, 0.2]]), "classes": tf.constant([[1, 0]])}, tf.constant([[True, False]]))
+    {'scores': <tf.Tensor: shape=(1, 2), dtype=float32, numpy=array([[0.9, 0. ]], dtype=float32)>,
+     'classes': <tf.Tensor: shape=(1, 2), dtype=int32, numpy=array([[ 1, -1]], dtype=int32)>}
+    """
+    filled = {}
+    for name, value in outputs.items():
+        more = value.shape.rank - kept.shape.rank
+        nothing = NO_CLASS if name in ("class_id", "classes") else "" if value.dtype == tf.string else 0
+        mask = tf.reshape(kept, tf.concat([tf.shape(kept), [1] * more], 0)) if more >= 0 else True
+        filled[name] = tf.where(mask, value, tf.constant(nothing, value.dtype))
+    return filled
