@@ -41,7 +41,7 @@ def connect(retries: int) -> requests.Session:
 def ask(session: requests.Session, url: str, files: Sequence[Path], timeout: float) -> dict[str, Any]:
     """The outputs for some PNG or JPEG files, a list with an entry a file under each name."""
     images = [{"b64": base64.b64encode(file.read_bytes()).decode()} for file in files]
-    body = {"signature_name": "serving_bytes", "inputs": {"image_bytes": images}}
+    body: dict[str, Any] = {"signature_name": "serving_bytes", "inputs": {"image_bytes": images}}
     try:
         response = session.post(url, json=body, timeout=timeout)
     except requests.RequestException as error:

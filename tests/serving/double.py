@@ -45,7 +45,7 @@ class Double:
     """Models by name and version, what was asked of them, and how to fail next.
 
     ``fail_next`` is used up from the front, an entry a request for a prediction: a status code of gRPC by name, "hang",
-    "garbage", "no output", or bytes to answer with.
+    "half" (an answer that stops), "drop" (the connection), "no output", or bytes to answer with.
     """
 
     def __init__(self, models, most_rows=None):
@@ -214,6 +214,8 @@ def _handler(double):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             double.asked.append(("POST", self.path))
+            if double.fail_next[:1] in (["drop"], ["half"]):
+                return self._broken_off(double.fail_next.pop(0))
             match = PREDICT.fullmatch(self.path)
             self._answered(lambda: self._predicted(*match.groups(), body) if match else _malformed(self))
 
@@ -221,8 +223,8 @@ def _handler(double):
             failure, version = double.failure(), version and int(version)
             if failure in HTTP:
                 raise ServerError(failure, "on purpose")
-            if failure in ("garbage", "hang"):
-                return b"<html>not JSON</html>"
+            if failure == "hang":
+                return b""
             if isinstance(failure, bytes):
                 return failure
             name_of, inputs, in_rows = tensors_of(body, lambda key: double.signature_def(name, version, key))
@@ -230,6 +232,15 @@ def _handler(double):
             if failure == "no output":
                 outputs.popitem()
             return answer_of(outputs, in_rows)
+
+        def _broken_off(self, failure):
+            self.close_connection = True
+            if failure == "half":
+                self.send_response(200)
+                self.send_header("Content-Length", "100")
+                self.end_headers()
+                self.wfile.write(b'{"outputs"')
+                double.released.wait(10)
 
         def _answered(self, work):
             try:

@@ -264,6 +264,21 @@ def test_a_slow_server_is_not_asked_again(way, double, client):
     assert asked_for_predictions(double) == 1
 
 
+def test_an_answer_that_stops_is_too_slow(double, client):
+    asked = client(REST, timeout=0.2)
+    assert asked.tensors()
+    double.fail_next[:] = ["half"]
+    with pytest.raises(ModelError, match=r"no answer within 0.2 s"):
+        asked.predict(inputs=images(1))
+    assert asked_for_predictions(double) == 1
+
+
+def test_a_connection_that_is_dropped_is_made_again(double, client):
+    double.fail_next[:] = ["drop", "drop"]
+    assert client(REST).predict(inputs=images(1))["class_id"].shape == (1,)
+    assert asked_for_predictions(double) == 3
+
+
 @BOTH
 def test_no_server(way, client):
     url = ["http://127.0.0.1:1", "grpc://127.0.0.1:1"][way]

@@ -94,9 +94,8 @@ def _url_faults(url: Any, parts: SplitResult, marker: str, rest: str) -> list[st
         is_server = bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is no number
         is_server = False
-    path_fits = not marker or _MODEL.fullmatch(rest) is not None
-    if parts.scheme == "grpc":
-        path_fits = parts.path in ("", "/")
+    is_grpc = parts.scheme == "grpc"
+    path_fits = parts.path in ("", "/") if is_grpc else not marker or _MODEL.fullmatch(rest)
     if parts.scheme in ("http", "https", "grpc") and is_server and path_fits and not (parts.query or parts.fragment):
         return []
     return [f"url: {url!r} found, expected {_FORMS}"]

@@ -26,6 +26,7 @@ from tumorkeras.serving.client_tensors import Signature, TensorInfo, read_signat
 
 _AGAIN = (502, 503, 504)  # what a server says that is busy, starts or ends
 _NOT_FOUND = 404
+_BEGINNING = 1000  # bytes of a body that may be quoted
 _BASE64 = "b64"
 # What may come for each kind of number; a whole number is also a float.
 _KINDS = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}
@@ -135,19 +136,19 @@ class RestTransport:
             raise not_reached(self._address, self._tries, reason) from None
 
     def _read(self, response: requests.Response, asked: object) -> Any:
-        code = response.status_code
+        code, words = response.status_code, response.content[:_BEGINNING].decode(errors="replace")
         try:
             content = json.loads(response.content.decode(), object_hook=_from_base64)
         except UnicodeDecodeError:
             mend = "REST carries bytes only in outputs whose names end in _bytes; use grpc://HOST:8500"
             raise bad_answer(self._address, asked, [f"it is no text in UTF-8; {mend}"]) from None
         except ValueError:
-            found = f"{excerpt(response.text)} came with status {code}, expected JSON; is this TF Serving's REST port?"
+            found = f"{excerpt(words)} came with status {code}, expected JSON; is this TF Serving's REST port?"
             raise bad_answer(self._address, asked, [found]) from None
         if response.ok and not response.is_redirect:
             return content
-        words = content.get("error") if isinstance(content, dict) else None
-        words = words if isinstance(words, str) else response.text
+        if isinstance(content, dict) and isinstance(content.get("error"), str):
+            words = content["error"]
         if code == _NOT_FOUND:
             raise not_served(self._address, self.versions(), words)
         tries = f" after {self._tries} tries" if code in _AGAIN else ""
