@@ -1,0 +1,77 @@
+"""OpenVINO: its own reader of TensorFlow graphs writes its IR, and it runs that on the CPU.
+
+Without its Python converter, which reports its use over the network.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from tumorkeras.serving.formats.base import Arrays, CannotConvertError, Format, Frozen, Runner, float64, operations
+
+_FILES = ("model.xml", "model.bin")
+
+
+def _write(model: Frozen, folder: Path) -> None:
+    import openvino
+
+    lacks = float64(model.graph)
+    with tempfile.TemporaryDirectory(prefix="tumorkeras-openvino-") as name:
+        file = Path(name) / "frozen.pb"
+        file.write_bytes(model.graph.as_graph_def().SerializeToString())
+        try:
+            converted = openvino.Core().read_model(str(file))
+        except RuntimeError as error:
+            lacks += _lacks(model, str(error))
+        if lacks:
+            raise CannotConvertError(f"OpenVINO has no {', '.join(lacks)}")
+        _rename(converted.inputs, model.inputs)
+        _rename(converted.outputs, model.outputs)
+        openvino.save_model(converted, str(folder / _FILES[0]), compress_to_fp16=False)
+
+
+def _rename(ports: list, names: Mapping[str, str]) -> None:
+    """Call tensors as the signature does; it has more names for each."""
+    for port in ports:
+        (own,) = (name for name, tensor in names.items() if tensor in port.get_names())
+        port.get_tensor().set_names({own})
+
+
+def _lacks(model: Frozen, message: str) -> list[str]:
+    named = re.findall(r"No conversion rule found for operations: (.+)", message)
+    if not named:
+        raise CannotConvertError(f"OpenVINO cannot convert it ({message.strip().splitlines()[-1]})")
+    return operations(model.graph, named[0].strip().split(", "))
+
+
+def _load(file: Path, threads: int | None) -> Runner:
+    import openvino
+
+    # By default it takes shorter floats where the processor has them.
+    settings: dict[str, object] = {"INFERENCE_PRECISION_HINT": "f32"}
+    if threads is not None:
+        settings["INFERENCE_NUM_THREADS"] = threads
+    core = openvino.Core()
+    model = core.read_model(str(file))
+    # Compiled, operations are fused and a tensor may go by more names than its own; the order stays.
+    outputs = [port.any_name for port in model.outputs]
+    shapes = {
+        port.any_name: tuple(side.get_length() if side.is_static else None for side in port.partial_shape)
+        for port in model.inputs
+    }
+    compiled = core.compile_model(model, "CPU", settings)
+
+    def run(given: Mapping[str, np.ndarray]) -> Arrays:
+        # A request of its own, so that threads do not share one.
+        found = compiled.create_infer_request().infer([given[name] for name in shapes])
+        return {name: np.array(found[number]) for number, name in enumerate(outputs)}
+
+    return Runner(shapes, run)
+
+
+FORMAT = Format(_FILES, {"openvino": "openvino"}, {}, _write, _load)
