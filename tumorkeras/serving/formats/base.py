@@ -127,9 +127,9 @@ def float64(graph: tf.Graph) -> list[str]:
     for some sizes, and no set of requests has them all.
     """
     double = tf.float64.as_datatype_enum
-    computed = (node for node in nodes(graph) if node.op not in ("Const", "Identity"))
-    layers = layers_of(node for node in computed if any(each.type == double for each in node.attr.values()))
-    return [f"float64 (in {', '.join(layers)})"] if layers else []
+    computed = [node for node in nodes(graph) if node.op not in ("Const", "Identity")]
+    found = [node for node in computed if any(each.type == double for each in node.attr.values())]
+    return [_in_layers("float64", found)] if found else []
 
 
 def operations(graph: tf.Graph, types: Iterable[str]) -> list[str]:
@@ -142,11 +142,11 @@ def operations(graph: tf.Graph, types: Iterable[str]) -> list[str]:
     >>> operations(graph, ["MaxPool3D"])
     ['MaxPool3D (in pool_1)']
     """
-    found = {name: layers_of(node for node in nodes(graph) if node.op == name) for name in sorted(set(types))}
-    return [f"{name} (in {', '.join(layers)})" if layers else name for name, layers in found.items()]
+    return [_in_layers(name, [node for node in nodes(graph) if node.op == name]) for name in sorted(set(types))]
 
 
-def layers_of(nodes: Iterable[Any]) -> list[str]:
-    """The layers that operations belong to, by the scope MODEL/LAYER/... in their names."""
+def _in_layers(what: str, nodes: Iterable[Any]) -> str:
+    """With the layers that the operations belong to, by the scope MODEL/LAYER/... in their names."""
     scopes = [[part for part in node.name.split("/")[:-1] if "PartitionedCall" not in part] for node in nodes]
-    return list(dict.fromkeys(scope[1] for scope in scopes if len(scope) > 1))
+    layers = dict.fromkeys(scope[1] for scope in scopes if len(scope) > 1)
+    return f"{what} (in {', '.join(layers)})" if layers else what
