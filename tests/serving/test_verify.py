@@ -65,10 +65,10 @@ def test_answers_of_the_warm_up_file_and_of_the_caller_are_held_to(plain, tmp_pa
     given = {"serving_default": {"output_0": np.repeat(first.outputs["output_0"], 4, axis=0) + 0.25}}
     report = verify_export(folder, np.repeat(first.inputs["x"], 4, axis=0).astype("float64"), given)
     assert [fault.split(":")[0] for fault in report.faults] == [
-        "serving_default with x (6,) in a batch of 2 (warm-up record 1)",
-        "serving_default with x (6,) in a batch of 1 (given inputs)",
-        "serving_default with x (6,) in a batch of 3 (given inputs)",
-        "serving_default with x (6,) in a batch of 4 (given inputs)",
+        "serving_default (warm-up record 1) with x (6,) in a batch of 2",
+        "serving_default (given inputs) with x (6,) in a batch of 1",
+        "serving_default (given inputs) with x (6,) in a batch of 3",
+        "serving_default (given inputs) with x (6,) in a batch of 4",
     ]
     assert "'output_0' is 0.5 off" in report.faults[0]
     assert report.largest_difference == pytest.approx(0.5)
@@ -145,7 +145,7 @@ def test_strings_are_run_from_the_warm_up_file(tmp_path):
     write_warm_up(folder / "assets.extra", "words", [request, cut])
     report = verify_export(folder)
     (fault,) = report.faults
-    assert "(warm-up record 1): 'fixed' of row 0 is b'n\\x00', expected b'n'" in fault
+    assert "(warm-up record 1) with words (2,) in a batch of 3: 'fixed' of row 0 is b'n\\x00', expected b'n'" in fault
     assert report.skipped == []
     assert report.differences == {"serving_default": {"length": 0.0}}
 
@@ -173,7 +173,7 @@ def test_broken_images_must_say_so_and_disturb_no_others(tmp_path):
         "strict": of_images(lambda images: tf.strings.length(images) >= 0, lambda length: length),
     }
     report = verify_export(save(functions, tmp_path / "1"))
-    broken = "with image_bytes () in a batch of 4 (with rows that are no images)"
+    broken = "(with rows that are no images) with image_bytes () in a batch of 4"
     faults = dict(fault.split(": ", 1) for fault in report.faults if "in a batch of 4" in fault)
     assert set(faults) == {f"careless {broken}", f"mixing {broken}"}
     assert faults[f"careless {broken}"].startswith("'status' of the rows [0, 1, 3] is [0, 0, 0], expected 1")
@@ -205,6 +205,30 @@ def test_a_path_that_is_no_export(plain, tmp_path):
         verify_export(tmp_path / "2")
     (fault,) = verify_export(plain.parent).faults
     assert "holds the versions 3; give the folder of one" in fault
+
+
+def test_given_inputs_go_to_the_signatures_that_they_fit(tmp_path):
+    pair = [OPEN, tf.TensorSpec((None, 2), tf.float32, name="boxes")]
+    module = tf.Module()
+    module.both = tf.function(lambda inputs, boxes: {"sum": inputs[:, 0] + boxes[:, 0]}, input_signature=pair)
+    numbers = tf.TensorSpec((None, 3), tf.uint8, name="inputs")
+    functions = {
+        "serving_default": (lambda inputs: {"a": inputs}, OPEN),
+        "bytes": (lambda inputs: {"a": inputs}, numbers),
+    }
+    traced = {
+        name: tf.function(function, input_signature=[spec]).get_concrete_function()
+        for name, (function, spec) in functions.items()
+    }
+    folder = tmp_path / "1"
+    tf.saved_model.save(module, str(folder), signatures={**traced, "both": module.both.get_concrete_function()})
+    given = {"inputs": np.full((2, 3), 0.5), "boxes": np.ones((2, 2))}
+    report = verify_export(folder, given, {"both": {"sum": np.full(2, 1.5)}, "serving_default": {"b": np.zeros(2)}})
+    assert report.differences == {"both": {"sum": 0.0}}
+    assert report.skipped == ["the given inputs do not fit bytes: input 'inputs' is float64, expected uint8"]
+    assert {fault.split(": ")[1] for fault in report.faults} == {"output 'b' is missing"}
+    with pytest.raises(ModelError, match="both: input 'boxes' is missing"):
+        verify_export(folder, {"inputs": np.ones((2, 3))})
 
 
 def test_inputs_that_do_not_fit(plain):

@@ -52,7 +52,7 @@ class Run(NamedTuple):
         """The call in messages."""
         shapes = ", ".join(f"{name} {values.shape[1:]}" for name, values in self.inputs.items())
         source = f" ({self.source})" if self.source else ""
-        return f"{self.signature} with {shapes} in a batch of {self.batch}{source}"
+        return f"{self.signature}{source} with {shapes} in a batch of {self.batch}"
 
 
 def plan(
@@ -165,28 +165,35 @@ def given_requests(
     signatures: Signatures,
     inputs: np.ndarray | Mapping[str, np.ndarray],
     expected: Mapping[str, Mapping[str, np.ndarray]],
-) -> list[Request]:
+) -> tuple[list[Request], list[str]]:
     """Give the inputs to every signature that they fit, in batches of 1, 3 and as many as there are.
+
+    Returns
+    -------
+    requests : list of Request
+    skipped : list of str
+        Signatures that they do not fit, and why.
 
     Raises
     ------
     ModelError
-        If they fit none, or not one of those that something is expected of.
+        If they fit none, or not one of those that something is expected of, or are some of a signature's and not all.
     """
-    requests, faults = [], {}
+    requests: list[Request] = []
+    faults: dict[str, list[str]] = {}
+    meant = set(expected)
     for name in sorted({*signatures, *expected}):
-        if name in signatures and not signatures[name]["inputs"]:
-            continue
         request = _request(name, signatures, inputs, expected.get(name, {}))
-        faults[name] = list(request_faults(request, signatures))
-        if not faults[name]:
+        # What is expected and does not come out is a fault of the export.
+        faults[name] = list(request_faults(request._replace(outputs=None), signatures))
+        if request.inputs and len(request.inputs) < len(signatures[name]["inputs"]):
+            meant.add(name)
+        if request.inputs and not faults[name]:
             requests += [_first(request, size) for size in sorted({1, 3, len(next(iter(request.inputs.values())))})]
-    wrong = [fault for name in expected for fault in faults.get(name, [])]
-    if not requests:
-        wrong = [fault for found in faults.values() for fault in found]
+    wrong = [fault for name in sorted(meant if requests else faults) for fault in faults[name]]
     if wrong:
         raise ModelError("verify_export: inputs and expected do not fit the export", wrong)
-    return requests
+    return requests, [f"the given inputs do not fit {fault}" for found in faults.values() for fault in found]
 
 
 def _request(name: str, signatures: Signatures, inputs: Any, expected: Mapping[str, np.ndarray]) -> Request:

@@ -154,11 +154,11 @@ def _verify(path: Path, name: str, batches: Iterable[tuple[Any, Any]]) -> Export
     except ModelError as error:
         return ExportReport(name, faults=[str(error)])
     signatures, ops, of_signatures = signatures_of(graph), ops_of(graph), signature_faults(graph)
-    given = [request for batch in batches for request in given_requests(signatures, *batch)]
+    given = [given_requests(signatures, *batch) for batch in batches]
     warm_up = check_warm_up(path, signatures)
-    runs, skipped = plan(
-        {key: signatures[key] for key in signatures if not of_signatures[key]}, warm_up.requests, given
-    )
+    whole = {key: value for key, value in signatures.items() if not of_signatures[key]}
+    runs, skipped = plan(whole, warm_up.requests, [request for requests, _ in given for request in requests])
+    skipped += [reason for _, reasons in given for reason in reasons]
     # What is known to fail need not be tried: it would only be said again, in other words.
     hopeless = python_faults(ops) + variable_faults(path, graph)
     answers = run_apart(path, [] if hopeless else runs, tensors_of(graph), ops)
