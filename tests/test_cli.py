@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -72,7 +73,16 @@ def test_export_verify_and_score(trained, folder):
     assert path == str(folder / "exports" / "model" / "1")
     verified = run_command("verify", path)
     assert (verified.status, verified.err) == (0, "")
-    assert verified.out.startswith(f"{path}: ok, signatures ")
+    assert verified.out.startswith(f"{path}: ok\n")
+    assert "  serving_default: inputs (None, 6, 8, 8, 1) float32 -> class_id (None,) int64, " in verified.out
+    broken = shutil.copytree(path, folder / "broken" / "latest")
+    (broken / "variables" / "variables.index").unlink()
+    refused = run_command("verify", broken, "--json")
+    assert refused.status == 1
+    assert refused.err.count("\n  fault: ") == 2
+    report = json.loads(refused.out)
+    assert not report["ok"]
+    assert [fault.split(":")[0] for fault in report["faults"]] == ["folder", "variables/variables.index"]
     np.save(folder / "cells.npy", np.zeros((3, 6, 8, 8), "uint8"))
     table = folder / "table.csv"
     scored = run_command("score", path, folder / "cells.npy", folder / "lost.npy", "--output", table, "--json")

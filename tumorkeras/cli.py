@@ -194,14 +194,14 @@ def verify(
     path: Annotated[Path, typer.Argument(metavar="EXPORT", help="A version folder of an export.")],
     as_json: Json = False,
 ) -> None:
-    """Check that TF Serving can load and run an export."""
+    """Check that TF Serving can load and run an export; exit status 1 where there are faults."""
     _start_tensorflow()
     from tumorkeras.serving.verify import verify_export
 
     report = verify_export(path)
+    _say(str(report), as_json, report.to_dict())
     if not report.ok:
-        raise TumorKerasError(str(path), report.faults)
-    _say(f"{path}: ok, signatures {', '.join(report.signatures)}", as_json, report.to_dict())
+        raise typer.Exit(1)
 
 
 @app.command()
