@@ -75,6 +75,15 @@ def run_here(command, **_):
     return subprocess.CompletedProcess(command, 0, "", "")
 
 
+def test_a_process_with_more_than_the_c_library_gives_up(export, monkeypatch):
+    """Here everything is imported that must not be there."""
+    monkeypatch.setattr(apart.subprocess, "run", run_here)
+    with pytest.raises(
+        SystemExit, match=r"keras.*, tensorflow, tumorkeras was imported in the process that must be free"
+    ):
+        run_apart(export, RUNS, tensors_of(read_graph(export)), [])
+
+
 @pytest.mark.parametrize(("content", "reason"), [(None, "is not part of"), ("no library", "file too short")])
 def test_without_the_c_library_the_python_package_carries_them(content, reason, export, monkeypatch, tmp_path):
     monkeypatch.setattr(_check, "ABSENT", ())
