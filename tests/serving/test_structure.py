@@ -77,13 +77,19 @@ def test_each_signature_has_its_fault(graph):
         assert fault.startswith(f"{name}: {part}")
 
 
-def test_ragged_outputs(export):
-    graph = read_graph(export)
-    output = graph.signature_def["scaled"].outputs["outputs"]
-    output.composite_tensor.components.add().name = output.name
-    assert signature_faults(graph)["scaled"] == [
-        "scaled: output 'outputs' is sparse or ragged, expected a dense tensor; pad it"
-    ]
+def test_ragged_and_sparse_outputs(tmp_path):
+    functions = {
+        "serving_default": lambda inputs: {"outputs": tf.RaggedTensor.from_tensor(inputs)},
+        "sparse": lambda inputs: {"outputs": tf.sparse.from_dense(inputs)},
+    }
+    traced = {
+        name: tf.function(each, input_signature=[OPEN]).get_concrete_function() for name, each in functions.items()
+    }
+    tf.saved_model.save(tf.Module(), str(tmp_path / "1"), signatures=traced)
+    graph = read_graph(tmp_path / "1")
+    assert signatures_of(graph)["serving_default"]["outputs"]["outputs"]["dtype"] == "composite_tensor"
+    for name, faults in signature_faults(graph).items():
+        assert faults == [f"{name}: output 'outputs' is sparse or ragged, expected a dense tensor; pad it"]
 
 
 def test_python_and_custom_ops_are_found_in_the_functions_of_the_graph(export):

@@ -81,6 +81,8 @@ def _served(graph: meta_graph_pb2.MetaGraphDef) -> list[tuple[str, meta_graph_pb
 
 
 def _tensor(info: meta_graph_pb2.TensorInfo) -> dict[str, Any]:
+    if not info.dtype:  # a ragged tensor is several, and has no dtype or shape of its own
+        return {"dtype": info.WhichOneof("encoding"), "shape": None}
     shape = None
     if not info.tensor_shape.unknown_rank:
         shape = [None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim]
@@ -119,7 +121,8 @@ def _tensor_faults(info: meta_graph_pb2.TensorInfo) -> Iterator[str]:
     shape = _tensor(info)["shape"]
     if info.WhichOneof("encoding") != "name":
         yield "is sparse or ragged, expected a dense tensor; pad it"
-    elif shape is None:
+        return
+    if shape is None:
         yield "has no known rank, expected an open batch dimension first; set its shape"
     elif not shape:
         yield "is a scalar, expected an open batch dimension first; repeat it for every row"
