@@ -307,7 +307,7 @@ def test_another_split_of_the_data_is_read_with_a_warning(spec, caplog):
 
 
 def test_damaged_company_of_an_export_is_told(exported, volumes, tmp_path):
-    for name, content in {"spec.yaml": "name: x\n", "model_card.json": "[1]", "classes.json": "{"}.items():
+    for name, content in {"data_spec.yaml": "name: x\n", "model_card.json": "[1]", "classes.json": "{"}.items():
         copy = tmp_path / name / "1"
         shutil.copytree(exported, copy)
         (copy / "assets.extra" / name).write_text(content)

@@ -124,7 +124,7 @@ def test_a_wrong_answer_is_found(trained, exported):
     lost["classes"][1, own["num_detections"][1] - 1] = -1
     report = verify_export(exported, given, {"serving_default": lost})
     (fault,) = report.faults  # not in the batch of one
-    assert "in a batch of 3 (given inputs): image 1: 1 of " in fault
+    assert "in a batch of 3: image 1: 1 of " in fault
     other = {name: value.numpy() for name, value in detector(nms_iou=0.3)(given, training=False).items()}
     assert not verify_export(exported, given, {"serving_default": other}).ok
 

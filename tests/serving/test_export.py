@@ -207,7 +207,8 @@ def classifier_behind(layer):
 
 
 @pytest.mark.parametrize(
-    ("layer", "fault"), [(CallsPython, "calls Python"), (LooksAtNeighbours, "the last row alone.: 'probabilities' is")]
+    ("layer", "fault"),
+    [(CallsPython, "calls Python"), (LooksAtNeighbours, "the last row alone. with .*'probabilities' is")],
 )
 def test_an_unfit_export_is_refused_and_leaves_nothing(layer, fault, tmp_path):
     with pytest.raises(ModelError, match=fault):
@@ -369,9 +370,9 @@ def test_verify_passes_a_good_export_and_measures_a_difference(exported):
     given = np.random.default_rng(2).random((2, *SHAPE)).astype("float32")
     signature = tf.saved_model.load(str(exported)).signatures["serving_default"]
     probabilities = signature(inputs=tf.constant(given))["probabilities"].numpy()
-    with pytest.raises(ModelError, match="'logits' is no output"):
-        verify_export(exported, given, {"serving_default": {"logits": probabilities}})
-    report = verify_export(exported, given, {"serving_default": {"probabilities": probabilities + 0.25}})
+    wrong = {"serving_default": {"probabilities": probabilities + 0.25, "logits": probabilities}}
+    report = verify_export(exported, given, wrong)
+    assert [fault for fault in report.faults if "'logits' is missing" in fault]
     assert report.largest_difference == pytest.approx(0.25, abs=1e-5)
     assert not report.ok
     assert [fault for fault in report.faults if "'probabilities' is 0.25 off" in fault]

@@ -69,6 +69,7 @@ def test_answers_of_the_warm_up_file_and_of_the_caller_are_held_to(plain, tmp_pa
         "serving_default (given inputs) with x (6,) in a batch of 1",
         "serving_default (given inputs) with x (6,) in a batch of 3",
         "serving_default (given inputs) with x (6,) in a batch of 4",
+        "serving_default (warm-up record 1, the last row alone) with x (6,) in a batch of 1",
     ]
     assert "'output_0' is 0.5 off" in report.faults[0]
     assert report.largest_difference == pytest.approx(0.5)

@@ -6,29 +6,19 @@ from collections.abc import Iterable, Mapping
 from itertools import cycle
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 
 from tumorkeras.errors import ModelError
-from tumorkeras.serving.golden import synthetic_inputs
 from tumorkeras.serving.requests import dtype_of, request_faults
 from tumorkeras.serving.structure import Signatures
+from tumorkeras.serving.synthetic import encoded_images, synthetic_inputs
 from tumorkeras.serving.warm_up import Request
 
 Arrays = dict[str, np.ndarray]
 Tensors = Mapping[str, Mapping[str, Any]]
 
+GIVEN = "given inputs"  # which come in several batches already
 _BATCHES = (1, 3, 7)
-#: Height, width, channels and kind of the images that are encoded.
-_IMAGES = (
-    (64, 64, 1, ".png"),
-    (75, 53, 3, ".jpg"),
-    (45, 97, 3, ".png"),
-    (31, 8, 1, ".jpg"),
-    (9, 121, 1, ".png"),
-    (128, 96, 3, ".jpg"),
-    (17, 17, 3, ".png"),
-)
 
 
 class Run(NamedTuple):
@@ -83,18 +73,20 @@ def plan(
     Returns
     -------
     runs : list of Run
-        Of each signature the recorded and the given ones, then made ones in batches of 1, 3 and 7, of three sizes where
-        sizes are open. One that gives a ``status`` is also run with rows that are no images.
+        Of each signature the recorded ones, of those with an answer also the last row alone, the given ones, then made
+        ones in batches of 1, 3 and 7, of three sizes where sizes are open. One that gives a ``status`` is also run with
+        rows that are no images.
     skipped : list of str
         What cannot be made, and why.
     """
     runs: list[Run] = []
     skipped: list[str] = []
     requests = [(f"warm-up record {number}", request) for number, request in recorded.items()]
-    requests += [("given inputs", request) for request in given]
+    requests += [(GIVEN, request) for request in given]
     for name, signature in signatures.items():
         own = [Run(name, asked.inputs, asked.outputs or {}, at) for at, asked in requests if asked.signature == name]
         own = [run for run in own if run.inputs]
+        own += [_last_alone(run) for run in own if run.expected and run.batch > 1 and run.source != GIVEN]
         reason = _reason_against(signature["inputs"], bool(own))
         if reason is None:
             own += _made(name, signature)
@@ -104,6 +96,12 @@ def plan(
             own += _with_broken_rows(own, signature["inputs"], len(runs))
         runs += own
     return runs, skipped
+
+
+def _last_alone(run: Run) -> Run:
+    """A row must have the same answer whatever stands beside it."""
+    inputs, expected = ({name: values[-1:] for name, values in each.items()} for each in (run.inputs, run.expected))
+    return run._replace(inputs=inputs, expected=expected, source=f"{run.source}, the last row alone")
 
 
 def _reason_against(inputs: Tensors, is_asked: bool) -> str | None:
@@ -134,21 +132,6 @@ def _made(name: str, signature: Mapping[str, Tensors]) -> list[Run]:
         is_said = is_encoded and "status" in signature["outputs"]
         runs.append(Run(name, inputs, {"status": np.zeros(size, np.int32)} if is_said else {}))
     return runs
-
-
-def encoded_images() -> list[bytes]:
-    """Seven PNG and JPEG files of noise, grey and in colour, each of another size.
-
-    Examples
-    --------
-    >>> [image[1:4] for image in encoded_images()[::2]]
-    [b'PNG', b'PNG', b'PNG', b'PNG']
-    """
-    generator = np.random.default_rng(0)
-    return [
-        cv2.imencode(kind, generator.integers(0, 256, (height, width, channels), dtype=np.uint8))[1].tobytes()
-        for height, width, channels, kind in _IMAGES
-    ]
 
 
 def _strings(values: list[bytes]) -> np.ndarray:

@@ -13,9 +13,9 @@ import tensorflow as tf
 from tumorkeras.errors import MissingExtraError, ModelError
 from tumorkeras.layers import Letterbox
 from tumorkeras.models import build_autoencoder, build_classifier
-from tumorkeras.serving import export
+from tumorkeras.serving.export import export
 from tumorkeras.serving.formats import FORMATS, load_format, write_formats
-from tumorkeras.serving.golden import synthetic_inputs
+from tumorkeras.serving.synthetic import synthetic_inputs
 from tumorkeras.serving.warm_up import Request
 
 ALL = list(FORMATS)
@@ -157,8 +157,8 @@ def test_detections_in_onnx(detections, tmp_path):
     (request,) = detections[1]
     assert request.outputs["num_detections"].min() > 1
     differences = write_formats(path, ["onnx"], [request, Request("serving_bytes", {"image_bytes": None}, {})])
-    assert list(differences["onnx"]) == ["detections"]
-    assert differences["onnx"]["detections"] < 1e-6
+    assert differences["onnx"].keys() >= {"boxes", "scores"}
+    assert max(differences["onnx"].values()) < 1e-3
     found = load_format(path, "onnx")(request.inputs)
     assert sorted(found) == ["boxes", "classes", "num_detections", "scores"]
     for name, values in found.items():
@@ -252,7 +252,7 @@ def test_bad_inputs(runtime, written):
 @pytest.mark.parametrize("runtime", ALL)
 def test_what_cannot_be_loaded(runtime, bare):
     (bare / "formats").mkdir()
-    with pytest.raises(ModelError, match=rf"model\.\w+: is not there; export with formats=\['{runtime}'\]"):
+    with pytest.raises(ModelError, match=rf"model\.\w+: is not there; export with format='{runtime}'"):
         load_format(bare, runtime)
     file = bare / "formats" / FORMATS[runtime].files[0]
     file.write_bytes(b"no model")

@@ -30,10 +30,24 @@ from tumorkeras.serving.formats.checks import held
 from tumorkeras.serving.formats.quiet import quiet
 from tumorkeras.serving.warm_up import Request
 
-__all__ = ["FOLDER", "FORMATS", "load_format", "write_formats"]
+__all__ = ["FOLDER", "FORMATS", "check_formats", "load_format", "write_formats"]
 
 FOLDER = "formats"
 FORMATS: dict[str, Format] = {"onnx": onnx.FORMAT, "litert": litert.FORMAT, "openvino": openvino.FORMAT}
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """See, before any work, that there are such formats and the packages that write them.
+
+    Raises
+    ------
+    ModelError
+        If there is no such format.
+    MissingExtraError
+        If the packages of the extra ``formats`` are not installed.
+    """
+    for kind in _chosen(Path("export"), formats).values():
+        _check_installed({**kind.packages, **kind.converters})
 
 
 def write_formats(export: Path, formats: Sequence[str], requests: Sequence[Request]) -> dict[str, dict[str, float]]:
@@ -53,7 +67,7 @@ def write_formats(export: Path, formats: Sequence[str], requests: Sequence[Reque
     Returns
     -------
     dict of str to dict of str to float
-        Format -> output -> largest difference; the outputs of a detector are one, ``detections``.
+        Format -> output -> largest difference.
 
     Raises
     ------
@@ -76,8 +90,7 @@ def write_formats(export: Path, formats: Sequence[str], requests: Sequence[Reque
     asked = [each for each in requests if each.signature == DEFAULT and each.outputs]
     if not asked:
         raise ModelError(f"{export}: no request of {DEFAULT!r} with its answer, against which a format could be held")
-    for kind in wanted.values():
-        _check_installed({**kind.packages, **kind.converters})
+    check_formats(formats)
     model = frozen(export)
     differences, faults = {}, []
     with _draft(export) as draft:
@@ -123,7 +136,7 @@ def load_format(
     if threads is not None and threads < 1:
         raise ModelError(f"{file}", [f"threads: {threads} found, expected a positive integer"])
     if not file.is_file():
-        raise ModelError(f"{file}: is not there; export with formats=[{runtime!r}]")
+        raise ModelError(f"{file}: is not there; export with format={runtime!r}")
     _check_installed(kind.packages)
     return _checked(str(file), _loaded(kind, file, threads))
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
 from tumorkeras.errors import ModelError
-from tumorkeras.serving.compare import DETECTION, compare, is_detection
+from tumorkeras.serving.compare import compare
 from tumorkeras.serving.formats.base import Arrays
 from tumorkeras.serving.warm_up import Request
 
@@ -22,7 +22,7 @@ def held(
     Returns
     -------
     differences : dict of str to float
-        The largest of each output; the outputs of a detector are one, ``detections``.
+        The largest of each output.
     faults : list of str
         One line a request, batch and output that differs by more than
         :func:`tumorkeras.serving.compare.compare` allows, or a call that failed.
@@ -40,11 +40,9 @@ def held(
                 faults.append(str(error))
                 continue
             shapes = ", ".join(f"{name} {values.shape[1:]}" for name, values in inputs.items())
-            for output, names in _groups(expected):
-                chosen = {name: found[name] for name in names if name in found}
-                difference, more = compare(chosen, {name: expected[name] for name in names}, batch)
-                differences[output] = max(differences.get(output, 0.0), difference or 0.0)
-                faults += [f"{fault}, for {shapes} in a batch of {batch}" for fault in more]
+            seen, more = compare(found, expected, batch)
+            differences |= {name: max(value, differences.get(name, 0.0)) for name, value in seen.items()}
+            faults += [f"{fault}, for {shapes} in a batch of {batch}" for fault in more]
     return differences, faults
 
 
@@ -55,11 +53,3 @@ def _rows(arrays: Arrays, batch: int) -> Arrays:
 def _numbers(outputs: Arrays) -> Arrays:
     """Without strings, which the formats do not give."""
     return {name: values for name, values in outputs.items() if values.dtype.kind not in "OSU"}
-
-
-def _groups(outputs: Arrays) -> Iterator[tuple[str, list[str]]]:
-    """Outputs that are compared each, and those of a detector together."""
-    together = list(DETECTION) if is_detection(outputs) else []
-    if together:
-        yield "detections", together
-    yield from ((name, [name]) for name in sorted(outputs) if name not in together)
