@@ -179,13 +179,25 @@ def export(
     name: Annotated[str | None, typer.Option(help="By default the name of the model's folder.")] = None,
     version: Annotated[int | None, typer.Option(help="By default one more than the largest there.")] = None,
     calibrated: Annotated[bool, typer.Option(help="Probabilities at the temperature of the model's card.")] = False,
+    threshold: Annotated[str | None, typer.Option(help="A number, or: tuned, that of the model's card.")] = None,
+    class_names: Annotated[bool, typer.Option(help="Names of the classes among the outputs.")] = False,
+    formats: Annotated[list[str] | None, typer.Option("--format", help="Also: onnx, litert, openvino.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a SavedModel for TF Serving, checked in a process that has TensorFlow alone."""
+    """Write a SavedModel for TF Serving, checked by TensorFlow's C library in a new process."""
     _start_tensorflow()
     from tumorkeras.serving.export import export as export_model
 
-    folder = export_model(model, output, name=name, version=version, calibrated=calibrated)
+    folder = export_model(
+        model,
+        output,
+        name=name,
+        version=version,
+        calibrated=calibrated,
+        threshold=threshold if threshold in (None, "tuned") else _number(threshold),
+        class_names=class_names,
+        format=formats or (),
+    )
     _say(f"export: {folder}", as_json, {"export": str(folder)})
 
 
@@ -281,6 +293,13 @@ def schema() -> None:
     from tumorkeras.spec import DataSpec
 
     typer.echo(json.dumps(DataSpec.json_schema(), indent=2))
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is neither a number nor 'tuned'", param_hint="--threshold") from None
 
 
 def _say(text: str, as_json: bool, result: Any) -> None:
