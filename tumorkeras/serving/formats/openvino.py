@@ -1,14 +1,13 @@
-"""OpenVINO: its own reader of TensorFlow graphs writes its IR, and it runs that on the CPU.
-
-Without its Python converter, which reports its use over the network.
-"""
+"""OpenVINO: its own reader of TensorFlow graphs writes its IR, and it runs that on the CPU."""
 
 from __future__ import annotations
 
 import re
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +16,20 @@ from tumorkeras.serving.formats.base import Arrays, CannotConvertError, Format, 
 _FILES = ("model.xml", "model.bin")
 
 
-def _write(model: Frozen, folder: Path) -> None:
+def import_openvino() -> Any:
+    """Import OpenVINO so that it reports to nobody.
+
+    Importing it tells a web analytics service and writes an identifier to the user's home, unless the package that does
+    so is not there: then it goes without. None in its place is as good as that.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
+    return openvino
+
+
+def _write(model: Frozen, folder: Path) -> None:
+    openvino = import_openvino()
     lacks = float64(model.graph)
     with tempfile.TemporaryDirectory(prefix="tumorkeras-openvino-") as name:
         file = Path(name) / "frozen.pb"
@@ -50,8 +60,7 @@ def _lacks(model: Frozen, message: str) -> list[str]:
 
 
 def _load(file: Path, threads: int | None) -> Runner:
-    import openvino
-
+    openvino = import_openvino()
     # By default it takes shorter floats where the processor has them.
     settings: dict[str, object] = {"INFERENCE_PRECISION_HINT": "f32"}
     if threads is not None:
