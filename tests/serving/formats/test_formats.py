@@ -52,7 +52,7 @@ def volumes(tmp_path_factory):
 def coder(tmp_path_factory):
     """With tied kernels, whose decoder is a transposed convolution, over volumes."""
     keras.utils.set_random_seed(0)
-    model = build_autoencoder((4, 8, 8, 1), filters=(2, 3), pool=(1, 2, 2), bottleneck=5)
+    model = build_autoencoder((4, 8, 8, 1), filters=(3,), pool=(1, 2, 2), bottleneck=5)
     return export(model, tmp_path_factory.mktemp("coder"))
 
 
@@ -61,7 +61,7 @@ def images(tmp_path_factory):
     """Of any size, letterboxed in the graph."""
     keras.utils.set_random_seed(0)
     inputs = keras.Input((None, None, 1), name="images")
-    inside = build_classifier((20, 24, 1), 3, filters=(2, 3), dense=(4,), preprocessing=[{"step": "rescale"}])
+    inside = build_classifier((20, 24, 1), 3, filters=(3,), dense=(4,), preprocessing=[{"step": "rescale"}])
     probabilities = keras.layers.Identity(name="probabilities")(inside(Letterbox(20, 24)(inputs)))
     return export(keras.Model(inputs, probabilities, name="images"), tmp_path_factory.mktemp("images"))
 
@@ -188,6 +188,27 @@ def test_what_onnx_does_not_have_is_named_and_not_logged(tmp_path, caplog):
     with pytest.raises(ModelError, match=r"onnx: ONNX has no Lgamma \(in oddity\); leave 'onnx' out and use the Sav"):
         write_formats(tmp_path / "1", ["onnx"], [Request("serving_default", given, {"outputs": given["inputs"]})])
     assert caplog.records == []
+
+
+class Branching(tf.Module):
+    """A branch that stays one, for a size is open; float64 only where a size is known."""
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, 4), name="inputs")])
+    def run(self, inputs):
+        share = tf.cast(tf.sqrt(tf.constant(inputs.shape[2], tf.float64)), tf.float32)
+        longer = tf.cond(tf.shape(inputs)[1] > 2, lambda: inputs / share + share, lambda: inputs)
+        return {"outputs": tf.reduce_sum(longer, axis=1)}
+
+
+def test_branches_and_float64_of_known_sizes_in_every_format(tmp_path):
+    module = Branching()
+    tf.saved_model.save(module, str(tmp_path / "1"), {"serving_default": module.run})
+    inputs = [np.random.default_rng(0).random((3, length, 4), "float32") for length in (2, 5)]
+    requests = [
+        Request("serving_default", {"inputs": x}, {"outputs": module.run(x)["outputs"].numpy()}) for x in inputs
+    ]
+    for differences in write_formats(tmp_path / "1", ALL, requests).values():
+        assert differences["outputs"] < 1e-5
 
 
 @pytest.mark.parametrize("name", ALL)

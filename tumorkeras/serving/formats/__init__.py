@@ -91,7 +91,8 @@ def write_formats(export: Path, formats: Sequence[str], requests: Sequence[Reque
     if not asked:
         raise ModelError(f"{export}: no request of {DEFAULT!r} with its answer, against which a format could be held")
     check_formats(formats)
-    model = frozen(export)
+    with quiet():
+        model = frozen(export)
     differences, faults = {}, []
     with _draft(export) as draft:
         for name, kind in wanted.items():
@@ -177,7 +178,7 @@ def _written(
     except CannotConvertError as error:
         return {}, [str(error)]
     file = draft / kind.files[0]
-    differences, faults = held(_checked(file.name, _loaded(kind, file, None)), requests)
+    differences, faults = held(_checked(file.name, _loaded(kind, file, threads=1)), requests)
     return differences, [", ".join(shortened(faults, most=1))] if faults else []
 
 

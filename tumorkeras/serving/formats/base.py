@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+from tensorflow.python.grappler import tf_optimizer
 
 from tumorkeras.errors import ModelError
 
@@ -102,11 +104,38 @@ def frozen(export: Path) -> Frozen:
         constant = convert_variables_to_constants_v2(
             run.get_concrete_function(), lower_control_flow=False, aggressive_inlining=True
         )
-    return Frozen(
-        constant.graph,
-        {name: tensor.name for name, tensor in zip(sorted(specs), constant.inputs, strict=True)},
-        {name: tensor.name for name, tensor in zip(kept, constant.outputs, strict=True)},
-    )
+    inputs = {name: tensor.name for name, tensor in zip(sorted(specs), constant.inputs, strict=True)}
+    outputs = {name: tensor.name for name, tensor in zip(kept, constant.outputs, strict=True)}
+    return Frozen(_folded(constant.graph, [*inputs.values(), *outputs.values()]), inputs, outputs)
+
+
+def _folded(graph: tf.Graph, tensors: Iterable[str]) -> tf.Graph:
+    """With all worked out that does not hang on the inputs, such as float64 of sizes that are known."""
+    with graph.as_default():
+        meta = tf.compat.v1.train.export_meta_graph()
+    kept = meta.collection_def["train_op"].node_list  # where Grappler looks for what must stay
+    kept.value.extend(tensor.split(":")[0] for tensor in tensors)
+    config = config_pb2.ConfigProto()
+    rewriting = config.graph_options.rewrite_options
+    rewriting.min_graph_nodes = -1  # small ones, too
+    rewriting.optimizers.extend(["constfold", "dependency"])
+    written = tf_optimizer.OptimizeGraph(config, meta)
+    _rename_functions(written)
+    with tf.Graph().as_default() as folded:
+        tf.graph_util.import_graph_def(written, name="")
+    return folded
+
+
+def _rename_functions(written: Any) -> None:
+    """Names of their own for what has been rewritten: TensorFlow still has the functions as they were."""
+    names = {each.signature.name: f"{each.signature.name}_folded" for each in written.library.function}
+    for each in written.library.function:
+        each.signature.name = names[each.signature.name]
+    for node in _nodes(written):
+        for attribute in node.attr.values():
+            for called in (attribute.func, *attribute.list.func):
+                if called.name in names:  # to set it would make a function of what is none
+                    called.name = names[called.name]
 
 
 def first_line(error: object) -> str:
@@ -114,9 +143,8 @@ def first_line(error: object) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def nodes(graph: tf.Graph) -> list[Any]:
-    """Every operation of a graph as a NodeDef, those in the branches of its conditions included."""
-    written = graph.as_graph_def()
+def _nodes(written: Any) -> list[Any]:
+    """Every operation of a GraphDef, those in the branches of its conditions included."""
     return [*written.node, *(node for function in written.library.function for node in function.node_def)]
 
 
@@ -127,7 +155,7 @@ def float64(graph: tf.Graph) -> list[str]:
     for some sizes, and no set of requests has them all.
     """
     double = tf.float64.as_datatype_enum
-    computed = [node for node in nodes(graph) if node.op not in ("Const", "Identity")]
+    computed = [node for node in _nodes(graph.as_graph_def()) if node.op not in ("Const", "Identity")]
     found = [node for node in computed if any(each.type == double for each in node.attr.values())]
     return [_in_layers("float64", found)] if found else []
 
@@ -142,7 +170,10 @@ def operations(graph: tf.Graph, types: Iterable[str]) -> list[str]:
     >>> operations(graph, ["MaxPool3D"])
     ['MaxPool3D (in pool_1)']
     """
-    return [_in_layers(name, [node for node in nodes(graph) if node.op == name]) for name in sorted(set(types))]
+    return [
+        _in_layers(name, [node for node in _nodes(graph.as_graph_def()) if node.op == name])
+        for name in sorted(set(types))
+    ]
 
 
 def _in_layers(what: str, nodes: Iterable[Any]) -> str:
