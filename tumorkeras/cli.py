@@ -194,7 +194,7 @@ def export(
         name=name,
         version=version,
         calibrated=calibrated,
-        threshold=threshold if threshold in (None, "tuned") else _number(threshold),
+        threshold=None if threshold is None else _threshold(threshold),
         class_names=class_names,
         format=formats or (),
     )
@@ -295,7 +295,9 @@ def schema() -> None:
     typer.echo(json.dumps(DataSpec.json_schema(), indent=2))
 
 
-def _number(text: str) -> float:
+def _threshold(text: str) -> float | Literal["tuned"]:
+    if text == "tuned":
+        return "tuned"
     try:
         return float(text)
     except ValueError:

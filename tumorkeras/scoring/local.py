@@ -22,13 +22,14 @@ if TYPE_CHECKING:  # scoring an export starts no Keras, files need no readers of
 
     from tumorkeras.data.detection import DetectionSamples
     from tumorkeras.data.samples import Samples
+    from tumorkeras.serving.client import ServingClient
     from tumorkeras.training import TrainedModel
 
 SAMPLES_A_BATCH, IMAGES_A_BATCH = 64, 8
 
 
 def score(
-    model: str | Path | TrainedModel | keras.Model,
+    model: str | Path | TrainedModel | keras.Model | ServingClient,
     inputs: np.ndarray | str | Path | Iterable[str | Path] | DataSpec | Samples | DetectionSamples,
     *,
     batch_size: int | None = None,
@@ -42,9 +43,9 @@ def score(
 
     Parameters
     ----------
-    model : str, Path, TrainedModel or keras.Model
-        An export, ``NAME/VERSION``, or ``NAME`` for its largest version; the folder of a trained model; or a
-        classifier, autoencoder or detector in memory.
+    model : str, Path, TrainedModel, keras.Model or ServingClient
+        An export, ``NAME/VERSION``, or ``NAME`` for its largest version; the folder of a trained model; a
+        classifier, autoencoder or detector in memory; or the client of a server.
     inputs : ndarray, str, Path, iterable of paths, DataSpec, Samples or DetectionSamples
         Samples (n, *input_shape) of any numeric dtype, where one sample may lack its n and the only channel
         its axis; ``.npy`` and ``.npz`` files of such arrays (of an ``.npz``, every key with three axes or
