@@ -40,8 +40,9 @@ from pages import put_between_marks
 
 from tumorkeras import DataSpec, export
 from tumorkeras.errors import TumorKerasError
-from tumorkeras.serving.formats import FORMATS, load_format
+from tumorkeras.serving.formats import FORMATS, load_format, write_formats
 from tumorkeras.serving.signatures import BYTES, DEFAULT, FEATURES, UINT8
+from tumorkeras.serving.warm_up import read_warm_up
 from tumorkeras.training.networks import autoencoder_of, classifier_of, detector_of
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -139,14 +140,16 @@ def first_calls(folder: Path) -> list[str]:
 
 def exported(model: keras.Model, folder: Path) -> tuple[Path, list[str], list[str]]:
     """An export in all formats that take the model, and what the others say."""
+    path = export(model, folder, name="model")
+    requests = read_warm_up(path)
     formats, refused = [], []
     for name in FORMATS:
         try:
-            export(model, folder / "trial", name=name, format=name)
+            write_formats(path, [name], requests)
             formats.append(name)
         except TumorKerasError as error:
-            refused.append(f"{name}: {' '.join(str(error).split())}")
-    return export(model, folder, name="model", format=formats), formats, refused
+            refused.append(f"{name}: {' '.join(error.faults[0].split())}")
+    return path, formats, refused
 
 
 def measured(name: str, batches: list[int], runs: int, folder: Path) -> list[str]:

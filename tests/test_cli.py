@@ -91,6 +91,19 @@ def test_export_verify_and_score(trained, folder):
     assert pd.read_csv(table)["status"].tolist() == ["ok", "ok", "ok", "error"]
 
 
+def test_what_an_export_has_in_its_graph_is_chosen_on_the_command_line(trained, folder):
+    chosen = ("--threshold", "0.25", "--class-names", "--name", "chosen")
+    exported = run_command("export", folder / "model", "--output", folder / "exports", *chosen, "--json")
+    assert exported.status == 0, exported.err
+    version = Path(json.loads(exported.out)["export"])
+    assert json.loads((version / "assets.extra" / "model_card.json").read_text())["export"]["threshold"] == 0.25
+    assert "class_name (None,) string" in run_command("verify", version).out
+    for wrong in (("--threshold", "low"), ("--format", "caffe")):
+        refused = run_command("export", folder / "model", "--output", folder / "exports", *wrong)
+        assert refused.status == (2 if "--threshold" in wrong else 1)
+        assert wrong[1] in refused.err
+
+
 def test_train_and_evaluate_print_what_a_detector_is_read_by(folder, monkeypatch):
     seen = {}
 
