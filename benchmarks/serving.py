@@ -76,10 +76,9 @@ print(json.dumps([loading, time.perf_counter() - began, psutil.Process().memory_
 
 
 def images_of(count: int) -> list[bytes]:
-    """Encoded images of the data, repeated where there are fewer."""
-    files = sorted((Path(os.environ["TUMORKERAS_DATA"]) / "busi").rglob("*.png"))
-    contents = [file.read_bytes() for file in files[:count]]
-    return [contents[k % len(contents)] for k in range(count)]
+    """Encoded images of the data."""
+    files = sorted((Path(os.environ["TUMORKERAS_DATA"]) / "busi" / "images").iterdir())
+    return [file.read_bytes() for file in files[:count]]
 
 
 def decoded(contents: list[bytes], shape: tuple[int, ...]) -> np.ndarray:
