@@ -126,18 +126,21 @@ def test_started_again_nothing_changes(job, spec, monkeypatch, caplog):
     assert sum("is already trained" in message for message in caplog.messages) == 2
 
 
-def test_a_model_that_was_trained_anew_is_exported_anew(job, monkeypatch, tmp_path):
-    """An export is told by the card of its model."""
+def test_a_model_that_was_trained_anew_is_exported_anew(job, spec, monkeypatch):
+    """An export is told by the card of its model, and checked with samples of the training part."""
     trained = job[0].models["classifier"]
+    prepared = prepare(spec, job[0].folder)
     seen = []
-    monkeypatch.setattr(workflow, "export", lambda trained, place: seen.append(place) or place)
-    assert workflow._export(trained, job[0].folder) == job[0].exports["classifier"]
+    monkeypatch.setattr(workflow, "export", lambda trained, place, samples: seen.append((place, samples)) or place)
+    assert workflow._export(trained, prepared) == job[0].exports["classifier"]
     trained.card["seconds_to_train"] += 1
     try:
-        workflow._export(trained, job[0].folder)
+        workflow._export(trained, prepared)
     finally:
         trained.card["seconds_to_train"] -= 1
-    assert seen == [job[0].folder / "exports"]
+    ((place, samples),) = seen
+    assert place == job[0].folder / "exports"
+    assert samples.shape == (3, *spec.input.shape)
 
 
 def test_another_spec_is_refused_by_name_of_its_fields(job, spec):

@@ -62,7 +62,7 @@ def images(tmp_path_factory):
     keras.utils.set_random_seed(0)
     inputs = keras.Input((None, None, 1), name="images")
     inside = build_classifier((20, 24, 1), 3, filters=(3,), dense=(4,), preprocessing=[{"step": "rescale"}])
-    probabilities = keras.layers.Identity(name="probabilities")(inside(Letterbox(20, 24)(inputs)))
+    probabilities = keras.layers.Identity(name="probabilities")(inside(Letterbox(20, 24, name="placed")(inputs)))
     return export(keras.Model(inputs, probabilities, name="images"), tmp_path_factory.mktemp("images"))
 
 
@@ -145,8 +145,8 @@ def test_images_of_any_size_in_no_other_format(images, tmp_path):
     with pytest.raises(ModelError) as caught:
         write_formats(path, ALL, requests_of(path))
     assert caught.value.faults == [
-        "litert: LiteRT has no float64 (in letterbox_1); leave 'litert' out and use the SavedModel or 'onnx'",
-        "openvino: OpenVINO has no float64 (in letterbox_1); leave 'openvino' out and use the SavedModel or 'onnx'",
+        "litert: LiteRT has no float64 (in placed_1); leave 'litert' out and use the SavedModel or 'onnx'",
+        "openvino: OpenVINO has no float64 (in placed_1); leave 'openvino' out and use the SavedModel or 'onnx'",
     ]
     assert files_of(path) == before
 
