@@ -147,7 +147,7 @@ def exported(model: keras.Model, folder: Path) -> tuple[Path, list[str], list[st
             write_formats(path, [name], requests)
             formats.append(name)
         except TumorKerasError as error:
-            refused.append(f"{name}: {' '.join(error.faults[0].split())}")
+            refused.append(" ".join(error.faults[0].split()))
     return path, formats, refused
 
 
