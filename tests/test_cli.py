@@ -92,16 +92,21 @@ def test_export_verify_and_score(trained, folder):
 
 
 def test_what_an_export_has_in_its_graph_is_chosen_on_the_command_line(trained, folder):
-    chosen = ("--threshold", "0.25", "--class-names", "--name", "chosen")
+    chosen = ("--class-names", "--name", "chosen", "--format", "onnx")
     exported = run_command("export", folder / "model", "--output", folder / "exports", *chosen, "--json")
     assert exported.status == 0, exported.err
     version = Path(json.loads(exported.out)["export"])
-    assert json.loads((version / "assets.extra" / "model_card.json").read_text())["export"]["threshold"] == 0.25
+    assert (version / "formats" / "model.onnx").is_file()
     assert "class_name (None,) string" in run_command("verify", version).out
-    for wrong in (("--threshold", "low"), ("--format", "caffe")):
+    for status, words, *wrong in (
+        (2, "'low'", "--threshold", "low"),
+        (1, "only of two classes, and the model has 3", "--threshold", "0.25"),
+        (1, "threshold", "--threshold", "tuned"),
+        (1, "'caffe'", "--format", "caffe"),
+    ):
         refused = run_command("export", folder / "model", "--output", folder / "exports", *wrong)
-        assert refused.status == (2 if "--threshold" in wrong else 1)
-        assert wrong[1] in refused.err
+        assert refused.status == status
+        assert words in refused.err
 
 
 def test_train_and_evaluate_print_what_a_detector_is_read_by(folder, monkeypatch):
