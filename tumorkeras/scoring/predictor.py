@@ -14,6 +14,7 @@ import tensorflow as tf
 from tumorkeras.data.agreement import ModelOrigin
 from tumorkeras.errors import ModelError, SpecError
 from tumorkeras.serving.client import ServingClient
+from tumorkeras.serving.publishing import is_version
 from tumorkeras.spec import DataSpec
 
 _MODEL_FILE = "model.keras"  # only the folder of a trained model has it
@@ -189,7 +190,7 @@ def _version_folder(path: Path) -> Path:
         raise ModelError(
             f"{path}: there is no such folder; expected an export (NAME/VERSION or NAME) or a trained model"
         )
-    versions = [folder for folder in path.iterdir() if folder.name.isascii() and folder.name.isdecimal()]
+    versions = [folder for folder in path.iterdir() if is_version(folder.name)]
     versions = [folder for folder in versions if (folder / "saved_model.pb").is_file()]
     if not versions:
         raise ModelError(f"{path}: holds no export; `tumorkeras export MODEL --output DIR` makes one")

@@ -8,8 +8,6 @@ from typing import NamedTuple
 import numpy as np
 
 Arrays = Mapping[str, np.ndarray]
-Outputs = dict[str, dict[str, np.ndarray]]
-"""Signature -> output -> array."""
 
 #: Largest absolute difference of a probability that still counts as the same answer.
 PROBABILITY_TOLERANCE = 1e-5

@@ -21,14 +21,13 @@ from tumorkeras.serving.publishing import hidden_folder, next_version, publish
 from tumorkeras.serving.signatures import Endpoint, endpoints
 from tumorkeras.serving.source import UNKNOWN, Source, Threshold, source_of, with_choices
 from tumorkeras.serving.verify import ExportReport, verify_export
-from tumorkeras.serving.warm_up import Request, write_warm_up
+from tumorkeras.serving.warm_up import FOLDER, Request, write_warm_up
 
 if TYPE_CHECKING:
     from tumorkeras.training import TrainedModel
 
 # Not hidden, and nothing that a shell or a URL reads in its own way.
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
-_EXTRA = "assets.extra"
 CARD, SPEC, CLASSES = "model_card.json", "data_spec.yaml", "classes.json"
 
 
@@ -162,7 +161,7 @@ def _write(
     for signature, endpoint in functions.items():
         archive.add_endpoint(signature, endpoint.function, input_signature=endpoint.inputs)
     archive.write_out(str(folder), verbose=False)
-    extra = folder / _EXTRA
+    extra = folder / FOLDER
     write_warm_up(extra, name, requests)
     if source.classes is not None:
         write_whole(extra / CLASSES, json.dumps(source.classes, ensure_ascii=False))
@@ -185,4 +184,4 @@ def _write_card(source: Source, name: str, facts: dict[str, Any], folder: Path) 
         "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
         **facts,
     }
-    write_whole(folder / _EXTRA / CARD, json.dumps({**card, "export": facts}, indent=2, ensure_ascii=False))
+    write_whole(folder / FOLDER / CARD, json.dumps({**card, "export": facts}, indent=2, ensure_ascii=False))

@@ -13,20 +13,20 @@ from pathlib import Path
 from tumorkeras.errors import ModelError
 
 
-def is_version(path: Path) -> bool:
+def is_version(name: str) -> bool:
     """Whether TF Serving takes a folder of this name for a version.
 
     Examples
     --------
-    >>> is_version(Path("cells/12")), is_version(Path("cells/.12")), is_version(Path("cells/latest"))
+    >>> is_version("12"), is_version(".12"), is_version("latest")
     (True, False, False)
     """
-    return path.name.isascii() and path.name.isdecimal()
+    return name.isascii() and name.isdecimal()
 
 
 def next_version(base: Path) -> int:
     """One more than the largest version of a model."""
-    return max((int(path.name) for path in base.glob("*") if is_version(path)), default=0) + 1
+    return max((int(path.name) for path in base.glob("*") if is_version(path.name)), default=0) + 1
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tumorkeras.data.agreement import fits
 from tumorkeras.errors import ModelError, shortened
 from tumorkeras.serving.structure import Signatures
 from tumorkeras.serving.warm_up import FILE, MOST_RECORDS, Request, read_logs, request_of
@@ -84,7 +85,7 @@ def request_faults(request: Request, signatures: Signatures) -> Iterator[str]:
 def _misfits(values: np.ndarray, tensor: Mapping[str, Any]) -> Iterator[str]:
     if dtype_of(values) != tensor["dtype"]:
         yield f"is {dtype_of(values)}, expected {tensor['dtype']}"
-    if not fits_shape(values, tensor["shape"]):
+    if tensor["shape"] is not None and not fits(values.shape, tuple(tensor["shape"])):
         yield f"has the shape {values.shape}, expected {tuple(tensor['shape'])}"
 
 
@@ -97,17 +98,3 @@ def dtype_of(values: np.ndarray) -> str:
     ('string', 'float32')
     """
     return "string" if values.dtype.kind in "OSU" else values.dtype.name
-
-
-def fits_shape(values: np.ndarray, shape: list[int | None] | None) -> bool:
-    """Whether an array has a shape of which None is open.
-
-    Examples
-    --------
-    >>> fits_shape(np.zeros((2, 3)), [None, 3]), fits_shape(np.zeros((2, 3)), [None])
-    (True, False)
-    """
-    if shape is None:
-        return True
-    sides = zip(values.shape, shape, strict=False)
-    return values.ndim == len(shape) and all(side in (None, found) for found, side in sides)

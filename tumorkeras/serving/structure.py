@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from tumorkeras.errors import ModelError
+from tumorkeras.serving.publishing import is_version
 
 Signatures = dict[str, dict[str, dict[str, dict[str, Any]]]]
 
@@ -47,11 +48,7 @@ def read_graph(path: Path) -> meta_graph_pb2.MetaGraphDef:
 
 def _versions_in(path: Path) -> list[str]:
     found = [file.parent.name for file in path.glob(f"*/{_SAVED_MODEL}")]
-    return sorted((name for name in found if _is_version(name)), key=int)
-
-
-def _is_version(name: str) -> bool:
-    return name.isascii() and name.isdecimal()
+    return sorted((name for name in found if is_version(name)), key=int)
 
 
 def signatures_of(graph: meta_graph_pb2.MetaGraphDef) -> Signatures:
@@ -95,7 +92,7 @@ def _tensor(info: meta_graph_pb2.TensorInfo) -> dict[str, Any]:
 def folder_faults(path: Path, graph: meta_graph_pb2.MetaGraphDef) -> list[str]:
     """What keeps TF Serving from seeing the export, or from what it serves by default."""
     faults = []
-    if not _is_version(path.name):
+    if not is_version(path.name):
         faults.append(f"folder: named {path.name!r}, expected an integer; TF Serving ignores other names, so rename it")
     served = [name for name, _ in _served(graph)]
     if tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY not in served:

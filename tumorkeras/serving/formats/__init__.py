@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tumorkeras.data.agreement import fits
 from tumorkeras.errors import MissingExtraError, ModelError, shortened
 from tumorkeras.serving.formats import litert, onnx, openvino
 from tumorkeras.serving.formats.base import (
@@ -216,7 +217,5 @@ def _input_faults(runner: Runner, given: Mapping[str, np.ndarray]) -> Iterator[s
         shape = runner.inputs.get(name)
         if shape is None:
             yield f"{name}: is no input; there are {', '.join(runner.inputs)}"
-        elif len(shape) != values.ndim or any(
-            side not in (None, own) for side, own in zip(shape, values.shape, strict=True)
-        ):
+        elif not fits(values.shape, shape):
             yield f"{name}: shape {values.shape} found, expected {shape}, None being any"
