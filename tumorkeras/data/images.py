@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -154,15 +154,16 @@ def _fitter(catalog: Catalog, shape: tuple[int, ...]) -> Callable[[Reading], np.
     if catalog.kind == "images":
         return lambda reading: letterbox(single_image(reading.array), shape[0], shape[1])
     wanted = None if catalog.spec is None else catalog.spec.input.spacing
+    return lambda reading: _fitted_volume(reading, shape, wanted)
 
-    def fit(reading: Reading) -> np.ndarray:
-        volume = reading.array if reading.array.ndim == 4 else reading.array[None]
-        if wanted is not None and (reading.spacing is None or len(reading.spacing) != 3):
-            fault = "says no spacing along its three axes, so it cannot be brought to input.spacing"
-            raise DataError("spacing", [f"{fault}; leave input.spacing out, or give files that say it"])
-        return fit_volume(volume, shape, reading.spacing, wanted)
 
-    return fit
+def _fitted_volume(reading: Reading, shape: Sequence[int], wanted: Sequence[float] | None) -> np.ndarray:
+    """A volume, or an image as a volume of one page, on the canvas."""
+    volume = reading.array if reading.array.ndim == 4 else reading.array[None]
+    if wanted is not None and (reading.spacing is None or len(reading.spacing) != 3):
+        fault = "says no spacing along its three axes, so it cannot be brought to input.spacing"
+        raise DataError("spacing", [f"{fault}; leave input.spacing out, or give files that say it"])
+    return fit_volume(volume, shape, reading.spacing, wanted)
 
 
 def single_image(array: np.ndarray) -> np.ndarray:
@@ -195,3 +196,35 @@ def read_image(path: str | Path, channels: int | None) -> np.ndarray:
     """
     image = single_image(read(path).array)
     return image if channels is None else with_channels(image, channels)
+
+
+def read_volume(path: str | Path, shape: Sequence[int], spacing: Sequence[float] | None = None) -> np.ndarray:
+    """A volume file, or a folder with a DICOM series, on the canvas that the model reads: as training has it.
+
+    Parameters
+    ----------
+    path : path
+    shape : sequence of int
+        (depth, height, width, channels) of the result; 1 channel is grey, 3 are colour.
+    spacing : sequence of float, optional
+        Size of a step along depth, height and width, in millimetres; without it each axis is scaled to fill the canvas.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of the dtype that the file gives.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or does not say the spacing that is asked for.
+
+    Examples
+    --------
+    >>> import tempfile; path = Path(tempfile.mkdtemp()) / "scan.npy"
+    >>> np.save(path, np.ones((2, 8, 8), "uint8"))
+    >>> read_volume(path, (4, 4, 4, 1)).shape
+    (4, 4, 4, 1)
+    """
+    reading = read(path)
+    return _fitted_volume(reading._replace(array=with_channels(reading.array, shape[-1])), shape, spacing)
