@@ -20,6 +20,7 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__in
 # A room (a module or folder of the package) may import rooms of a lower tier and of its own.
 TIERS = [
     {
+        "changes",
         "errors",
         "files",
         "progress",

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_whole(path: str | Path, content: str | bytes) -> None:
@@ -40,3 +43,54 @@ def write_whole(path: str | Path, content: str | bytes) -> None:
     except OSError:
         beside.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a file to be written piece by piece, of which nobody ever sees half; it outlives a loss of power.
+
+    The pieces go to ``.NAME.new`` in the same folder, which is on the disk before it takes the file's name.
+
+    Parameters
+    ----------
+    path : path
+        The file; one that is there is replaced. Its folder must exist.
+
+    Raises
+    ------
+    OSError
+        If the folder is missing or cannot be written to, or the disk is full; the old file is untouched, as it is
+        when the caller's own work fails.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "table.csv")
+    ...     with whole_file(path) as file:
+    ...         _ = file.write(b"a,b")
+    ...         before = path.exists()
+    ...     before, path.read_text(), os.listdir(folder)
+    (False, 'a,b', ['table.csv'])
+    """
+    path = Path(path)
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        with beside.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

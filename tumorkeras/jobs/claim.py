@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tumorkeras.changes import changed_fields
 from tumorkeras.data.agreement import data_hash
 from tumorkeras.data.parted import Parted
 from tumorkeras.errors import ModelError
@@ -54,19 +54,8 @@ def _read_mark(mark: Path) -> dict[str, Any]:
 
 def _changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """What differs between two identities, field by field."""
-    old, new = dict(_fields(before.get("spec"))), dict(_fields(now["spec"]))
-    changed = [name for name in old | new if old.get(name) != new.get(name)]
-    lines = [f"{name}: it was {old.get(name)!r}, now it is {new.get(name)!r}" for name in changed[:MOST_CHANGES]]
-    if len(changed) > MOST_CHANGES:
-        lines.append(f"and {len(changed) - MOST_CHANGES} more fields")
+    changed = changed_fields(before.get("spec"), now["spec"])
     if not changed and before["data_sha256"] != now["data_sha256"]:
-        lines.append("the spec is the same, but the data are not")
-    return lines
-
-
-def _fields(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        for name, item in value.items():
-            yield from _fields(item, f"{path}.{name}" if path else str(name))
-    else:
-        yield path, value
+        return ["the spec is the same, but the data are not"]
+    more = len(changed) - MOST_CHANGES
+    return changed[:MOST_CHANGES] + ([f"and {more} more fields"] if more > 0 else [])

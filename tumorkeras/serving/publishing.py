@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tumorkeras.errors import ModelError
+from tumorkeras.files import sync
 
 
 def is_version(name: str) -> bool:
@@ -77,18 +77,10 @@ def publish(draft: Path, base: Path, version: int | None) -> Path:
             if version is not None:
                 raise ModelError(f"{target}: another exporter has just published this version") from None
         else:
-            _sync_one(base)
+            sync(base)
             return target
 
 
 def _sync(folder: Path) -> None:
     for path in [*folder.rglob("*"), folder]:
-        _sync_one(path)
-
-
-def _sync_one(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync(path)
