@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from tumorkeras.models.detector import build_detector as build_detector
     from tumorkeras.models.freezing import freeze as freeze
     from tumorkeras.models.receptive_field import receptive_field as receptive_field
+    from tumorkeras.scoring.job import score as score
     from tumorkeras.scoring.large import predict_large as predict_large
-    from tumorkeras.scoring.local import score as score
     from tumorkeras.serving.client import ServingClient as ServingClient
     from tumorkeras.serving.export import export as export
     from tumorkeras.serving.verify import verify_export as verify_export
@@ -78,7 +78,7 @@ _HOMES = {
     "read_annotations": "data.annotations",
     "receptive_field": "models.receptive_field",
     "run": "workflow",
-    "score": "scoring.local",
+    "score": "scoring.job",
     "simulate_motility": "data.simulate",
     "simulate_ultrasound": "data.phantoms",
     "train": "training.from_spec",

@@ -219,27 +219,72 @@ def verify(
 @app.command()
 def score(
     model: Annotated[Path, typer.Argument(metavar="EXPORT", help="Folder of an export or of a trained model.")],
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Files, folders, or one data spec.")],
-    output: Annotated[Path, typer.Option(help="Table to write: .parquet or .csv.")],
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(metavar="INPUT...", help="Files, folders, patterns, a CSV of paths, or a spec."),
+    ],
+    output: Annotated[Path, typer.Option(help="Table to write: .parquet, .csv, or .json (COCO) of detections.")],
     split: Annotated[Part | None, typer.Option(help="With a data spec: the part to score.")] = None,
+    signature: Annotated[str | None, typer.Option(help="By default serving_default.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Samples a call; by default what is fastest.")] = None,
+    engine: Annotated[Literal["local", "spark"], typer.Option(help="This process, or Spark's workers.")] = "local",
+    runtime: Annotated[
+        Literal["onnx", "openvino", "litert"] | None, typer.Option(help="Of an export that has it.")
+    ] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Do not go on with a job that was interrupted.")] = False,
+    threshold: Annotated[float, typer.Option(help="Smallest score of a detection that --overlay draws.")] = 0.0,
+    overlay: Annotated[Path | None, typer.Option(help="Folder for images with their detections drawn.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit status 1 where an input could not be scored.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write a table of predictions: a row a sample, of a detector a row a detection; what cannot be read says why."""
-    is_spec = len(inputs) == 1 and inputs[0].suffix in (".yaml", ".yml")
-    source: Any = _read_spec(inputs[0]) if is_spec else inputs
+    """Write a table of predictions: a row a sample, of a detector a row a detection; what cannot be read says why.
+
+    An interrupted job goes on with what is missing when the same command is given again.
+    """
+    source = _inputs_of(inputs)
     _start_tensorflow()
-    from tumorkeras.scoring import check_place, write_predictions
+    from tumorkeras.scoring import count_outcomes, read_predictions, write_overlays
     from tumorkeras.scoring import score as score_inputs
 
-    check_place(output)
-    table = score_inputs(model, source, split=split)
-    write_predictions(table, output)
-    failed = int((table["status"] == "error").sum())
-    _say(
-        f"{output}: {len(table)} rows, {failed} of them errors",
-        as_json,
-        {"rows": len(table), "errors": failed},
+    if overlay is not None and output.suffix.lower() == ".json":
+        raise typer.BadParameter("a .json has no paths; write .parquet or .csv", param_hint="--overlay")
+    written = score_inputs(
+        model,
+        source,
+        signature=signature,
+        batch_size="auto" if batch_size is None else batch_size,
+        output=output,
+        engine=engine,
+        resume=not restart,
+        split=split,
+        runtime=runtime,
     )
+    outcomes = count_outcomes(written)
+    if overlay is not None:
+        write_overlays(read_predictions(written), overlay, threshold=threshold)
+    if outcomes.errors:
+        typer.echo(f"{outcomes.errors} of the rows are errors; their column error says why", err=True)
+    _say(
+        f"{output}: {outcomes.rows} rows, {outcomes.errors} of them errors",
+        as_json,
+        {"rows": outcomes.rows, "errors": outcomes.errors},
+    )
+    if strict and outcomes.errors:
+        raise typer.Exit(1)
+
+
+def _inputs_of(inputs: list[Path]) -> Any:
+    """A spec, a table of paths, or the paths themselves."""
+    if len(inputs) > 1:
+        return inputs
+    (path,) = inputs
+    if path.suffix in (".yaml", ".yml"):
+        return _read_spec(path)
+    if path.suffix.lower() == ".csv":
+        from tumorkeras.data.tables import read_table
+
+        return read_table(path)
+    return str(path)
 
 
 @app.command()

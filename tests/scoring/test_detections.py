@@ -15,8 +15,8 @@ from tumorkeras.boxes import CORNERS
 from tumorkeras.data.detection import load_detection
 from tumorkeras.data.samples import load_samples
 from tumorkeras.errors import DataError, ModelError
-from tumorkeras.scoring import local, score, write_predictions
-from tumorkeras.scoring.table import detections_table
+from tumorkeras.scoring import job, score, write_predictions
+from tumorkeras.scoring.table import Layout
 from tumorkeras.serving.export import export
 from tumorkeras.spec import DataSpec
 from tumorkeras.training import load
@@ -136,15 +136,17 @@ def test_model_folder_and_export_agree_whatever_the_batch(table, trained, export
 
 
 def test_files_of_one_size_share_calls(trained, images, folder, monkeypatch):
-    sizes, load_predictor = [], local.load_predictor
+    sizes, load_predictor = [], job.load_predictor
 
-    def watched(model):
-        predictor = load_predictor(model)
-        return replace(predictor, run=lambda batch: sizes.append(batch.shape[:3]) or predictor.run(batch))
+    def watched(*arguments):
+        predictor = load_predictor(*arguments)
+        levels = predictor.functions["uint8"]
+        watching = {"uint8": lambda batch: sizes.append(batch.shape[:3]) or levels(batch)}
+        return replace(predictor, functions=predictor.functions | watching)
 
-    monkeypatch.setattr(local, "load_predictor", watched)
+    monkeypatch.setattr(job, "load_predictor", watched)
     score(trained, [folder / name for name in images], batch_size=2)
-    # Eight files are held at once: three of two sizes, two of the third; the ninth comes alone.
+    # Three files of each size.
     assert sorted(sizes) == sorted((many, *size) for size in SIZES for many in (2, 1))
 
 
@@ -188,7 +190,9 @@ def test_every_other_input_is_an_outcome(trained, tmp_path):
     assert "is of no kind that can be read" in errors[str(tmp_path / "words.xyz")]
     assert errors[str(tmp_path / "lost.png")] == "there is no such file"
     (tmp_path / "deep").mkdir()
-    empty = score(trained, tmp_path / "deep")
+    with pytest.raises(DataError, match="deep holds no sample"):
+        score(trained, tmp_path / "deep")
+    empty = score(trained, [])
     assert len(empty) == 0
     pd.testing.assert_series_equal(empty.dtypes, found.dtypes)
 
@@ -233,14 +237,15 @@ def test_files_and_samples_of_any_size_agree(trained, images, tmp_path):
 
 
 def test_wrong_calls_are_named(trained, spec):
-    with pytest.raises(DataError, match="Samples found, expected an array, a DataSpec, DetectionSamples"):
+    with pytest.raises(DataError, match="Samples found, expected an array, a DataSpec, DetectionSamples, or files"):
         score(trained, load_samples(DataSpec.from_dict({**spec.to_dict(), "tasks": ["autoencode"]})))
     with pytest.raises(ModelError, match=r"classes: the model has \['benign', 'malignant'\]"):
         score(trained, DataSpec.from_dict({**spec.to_dict(), "classes": CLASSES[::-1]}))
     with pytest.raises(ModelError, match="reads inputs, proposals; only what reads one array is scored"):
         score(small_detector(proposals="external"), np.zeros((1, 9, 9, 1)))
     with pytest.raises(ModelError, match="there are 1 names of classes, but the model finds class 1"):
-        detections_table(["a"], [None], [None], np.array([[[1, 0.5, 0, 0, 4, 4]]]), ["cyst"])
+        found = np.array([[[1, 0.5, 0, 0, 4, 4]]])
+        Layout("detections", (1, 6), ["cyst"]).table(["a"], [None], [None], found, [0])
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])

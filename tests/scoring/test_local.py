@@ -180,7 +180,7 @@ def test_every_input_gives_exactly_one_outcome(exported, volumes, tmp_path):
     reasons = {
         none: "no images or volumes, only labels", cut: "cannot be read", text: "no plain array",
         pickled: "pickled", shape: "(2, 4, 6, 5, 1), expected (n, 4, 6, 6, 1)", words: "dtype <U1",
-        missing: "no such file", stranger: ".dcm file, expected .npy or .npz",
+        missing: "no such file", stranger: "the file is empty",
     }  # fmt: skip
     for path, reason in reasons.items():
         assert reason in table["error"][str(path)], path
@@ -208,10 +208,13 @@ def test_a_folder_is_searched_to_the_bottom(exported, volumes, tmp_path):
 
 def test_nothing_gives_an_empty_table(exported, tmp_path):
     filled = score(exported, np.zeros((1, *SHAPE)))
-    for nothing in (np.zeros((0, *SHAPE)), [], tmp_path):
+    for nothing in (np.zeros((0, *SHAPE)), [], pd.DataFrame({"path": []})):
         table = score(exported, nothing)
         assert len(table) == 0
         pd.testing.assert_series_equal(table.dtypes, filled.dtypes)
+    for place, fault in ((tmp_path, "holds no sample"), (str(tmp_path / "*.npy"), "matches no file")):
+        with pytest.raises(DataError, match=fault):  # an empty table would hide a slip of the pen
+            score(exported, place)
 
 
 def test_an_answer_that_is_not_finite_is_an_error(volumes):

@@ -202,12 +202,17 @@ def test_a_detector_on_a_server_finds_what_the_export_finds(way, exports, client
 
 
 def test_what_a_client_is_not_scored_with(client):
-    with pytest.raises(ModelError, match=r"serving_bytes reads string .* expected float32 samples"):
+    with pytest.raises(ModelError, match="reads encoded images, and ndarray was given"):
         score(client(REST, signature="serving_bytes"), images(1))
     with pytest.raises(ModelError, match="there are 2 names of classes, the model gives 3"):
         score(client(REST, classes=["a", "b"]), images(1))
-    with pytest.raises(ModelError, match=r"gives \['features'\], expected probabilities"):
-        score(client(REST, signature="features"), images(1))
+
+
+@BOTH
+def test_features_of_a_server_are_a_column_each(way, exports, client):
+    found = score(client(way, signature="features"), images(3))
+    pd.testing.assert_frame_equal(found, score(exports["cells"][1], images(3), signature="features"), rtol=1e-6)
+    assert found.columns[4:].tolist() == [f"feature_{k}" for k in range(len(found.columns) - 4)]
 
 
 @BOTH

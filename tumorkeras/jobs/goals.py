@@ -96,7 +96,7 @@ def _absent_classes(samples: Samples) -> list[str]:
 
 def _score(exported: Path, samples: Samples, part: Part, bar: bool) -> pd.DataFrame:
     """Predictions from the export itself, beside the true classes."""
-    predictions = score(exported, samples, split=part, progress_bar=bar)
+    predictions = score(exported, samples, split=part, progress=bar)
     predictions.insert(2, "true_class", samples.part(part).table["class_name"].to_numpy())
     return predictions
 
@@ -131,7 +131,7 @@ def _labels_in(samples: DetectionSamples, part: str) -> np.ndarray | None:
 
 
 def _detect(exported: Path, samples: DetectionSamples, part: Part, bar: bool) -> pd.DataFrame:
-    return score(exported, samples, split=part, progress_bar=bar)
+    return score(exported, samples, split=part, progress=bar)
 
 
 GOALS: dict[Kind, Goal] = {

@@ -2,56 +2,113 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tumorkeras.data.agreement import ModelOrigin, are_tracks, fits
+from tumorkeras.data.readers.formats import FileFault
+from tumorkeras.data.readers.limits import check_file
 from tumorkeras.errors import DataError
 from tumorkeras.scoring.blocks import Block, failed, in_order
 from tumorkeras.spec import DataSpec
 
 FILE_TYPES = (".npy", ".npz")
 _NPY = b"\x93NUMPY"
+_IN_MEMORY = "array"
+
+Prepare = Callable[[np.ndarray], np.ndarray]
 
 
-def read_array_file(path: Path, origin: ModelOrigin) -> Iterator[Block]:
-    """The blocks of a ``.npy`` or ``.npz`` file."""
+class ArrayInputs:
+    """An array in memory: each of its samples is an input.
+
+    Raises
+    ------
+    DataError
+        If the model does not read such arrays.
+    """
+
+    carried = None
+    has_names = False
+
+    def __init__(self, array: np.ndarray, origin: ModelOrigin) -> None:
+        try:
+            self._samples, self._prepare = fitted(_IN_MEMORY, array, origin)
+        except DataError as error:
+            raise DataError("score", [f"inputs: {fault}" for fault in error.faults]) from None
+        self.paths = [_IN_MEMORY] * len(self._samples)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What tells another array apart."""
+        digest = hashlib.sha256(np.ascontiguousarray(self._samples).data)
+        return {"inputs": f"array {self._samples.shape} {self._samples.dtype}", "inputs_sha256": digest.hexdigest()}
+
+    def example(self) -> np.ndarray | None:
+        """A sample like those that will be scored."""
+        return self._prepare(self._samples[:1])[0] if len(self._samples) else None
+
+    def windows(self, ranges: Iterable[range], batch_size: int) -> Iterator[tuple[range, Iterable[Block]]]:
+        """The samples, window by window."""
+        for window in ranges:
+            samples = self._samples[window.start : window.stop]
+            yield window, [_block(_IN_MEMORY, samples, self._prepare, window, window)]
+
+
+def read_array_file(path: Path, name: str, number: int, origin: ModelOrigin) -> Iterator[Block]:
+    """The blocks of a ``.npy`` or ``.npz`` file, which is called ``name`` and is the input of a number."""
     try:
+        check_file(path)  # opening a pipe would wait for ever
         with path.open("rb") as file:
             if file.read(len(_NPY)) == _NPY:
                 # Stays on disk until its rows are read.
-                yield array_block(str(path), np.lib.format.open_memmap(path, mode="r"), origin)
+                yield _file_block(name, number, np.lib.format.open_memmap(path, mode="r"), origin)
                 return
             file.seek(0)
-            yield from _read_archive(path, np.load(file, allow_pickle=False), origin)
+            yield from _read_archive(name, number, np.load(file, allow_pickle=False), origin)
     except Exception as error:  # Whatever a broken file raises is its outcome, and the job goes on.
-        yield failed(str(path), _reason(error))
+        yield failed(name, number, _reason(error))
 
 
-def _read_archive(path: Path, archive: Any, origin: ModelOrigin) -> Iterator[Block]:
+def _read_archive(name: str, number: int, archive: Any, origin: ModelOrigin) -> Iterator[Block]:
     """Give one block per array that could be images, volumes or tracks; below 3 axes it is labels or ids."""
     scored = False
     for key in archive.files:
-        name = f"{path}#{key}"
+        member = f"{name}#{key}"
         try:
             array = archive[key]
             if array.ndim < 3:
                 continue
-            block = array_block(name, array, origin)
+            block = _file_block(member, number, array, origin)
         except Exception as error:  # As above: a damaged member is one outcome.
-            block = failed(name, _reason(error))
+            block = failed(member, number, _reason(error))
         yield block
         scored = True
     if not scored:
         found = ", ".join(archive.files) or "nothing"
-        yield failed(str(path), f"holds no images or volumes, only {found}")
+        yield failed(name, number, f"holds no images or volumes, only {found}")
 
 
-def array_block(path: str, array: np.ndarray, origin: ModelOrigin) -> Block:
-    """The samples of an array, one sample, or tracks.
+def _file_block(name: str, number: int, array: np.ndarray, origin: ModelOrigin) -> Block:
+    samples, prepare = fitted(name, array, origin)
+    if not len(samples):
+        return failed(name, number, "holds no sample")
+    return _block(name, samples, prepare, range(len(samples)), np.full(len(samples), number))
+
+
+def _block(path: str, samples: np.ndarray, prepare: Prepare, ids: range, numbers: Any) -> Block:
+    def pieces(size: int) -> Iterator[Any]:
+        starts = range(0, len(samples), size)
+        return in_order(prepare(samples[start : start + size]) for start in starts)
+
+    return Block([path] * len(samples), ids, numbers, pieces)
+
+
+def fitted(name: str, array: np.ndarray, origin: ModelOrigin) -> tuple[np.ndarray, Prepare]:
+    """The samples of an array, one sample, or tracks, and what makes of some of them what the model reads.
 
     Raises
     ------
@@ -60,29 +117,24 @@ def array_block(path: str, array: np.ndarray, origin: ModelOrigin) -> Block:
     """
     shape = origin.shape
     if array.dtype.kind not in "biuf":
-        raise DataError(path, [f"has the dtype {array.dtype}, expected numbers"])
+        raise DataError(name, [f"has the dtype {array.dtype}, expected numbers"])
     # Samples; one sample; and both without the axis of the only channel.
     forms = [array, array[None]]
     if shape[-1] == 1:
         forms += [array[..., None], array[None, ..., None]]
     for form in forms:
         if fits(form.shape[1:], shape) and all(form.shape[1:]):
-            return _block_of(path, form, lambda samples: samples)
+            return form, lambda samples: samples
     expected = f"{('n', *shape)}".replace("'n'", "n")
     spec = origin.spec
     if spec is None or not are_tracks(spec):
-        raise DataError(path, [f"has the shape {array.shape}, expected {expected}"])
+        raise DataError(name, [f"has the shape {array.shape}, expected {expected}"])
     frames = spec.input.shape[0]
     if array.shape[1:] == (frames, 2):
-        return _block_of(path, array, lambda positions: _drawn(spec, positions))
+        return array, lambda positions: _drawn(spec, positions)
     if array.ndim == 3 and array.shape[2] == 2:
-        raise DataError(path, [f"has tracks of {array.shape[1]} frames, the model reads {frames} frames"])
-    raise DataError(path, [f"has the shape {array.shape}, expected {expected}, or tracks (n, {frames}, 2)"])
-
-
-def _block_of(path: str, samples: np.ndarray, prepare: Callable[[np.ndarray], np.ndarray]) -> Block:
-    ids = range(len(samples))
-    return in_order(path, ids, lambda size: (prepare(samples[start : start + size]) for start in ids[::size]))
+        raise DataError(name, [f"has tracks of {array.shape[1]} frames, the model reads {frames} frames"])
+    raise DataError(name, [f"has the shape {array.shape}, expected {expected}, or tracks (n, {frames}, 2)"])
 
 
 def _drawn(spec: DataSpec, positions: np.ndarray) -> np.ndarray:
@@ -105,6 +157,8 @@ def _drawn(spec: DataSpec, positions: np.ndarray) -> np.ndarray:
 def _reason(error: Exception) -> str:
     if isinstance(error, DataError):
         return "; ".join(error.faults)
+    if isinstance(error, FileFault):
+        return str(error)
     if isinstance(error, ValueError) and ("allow_pickle" in str(error) or "Python objects" in str(error)):
         return "is no plain array: damaged, or holds pickled objects, which are not loaded"
     return f"cannot be read: {type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""The inputs of a scoring as blocks of samples, each with its outcome: an array, or why there is none."""
+"""Samples on their way to a model: blocks of them, each with its outcome: an array, or why there is none."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 
 Rows = Sequence[int] | np.ndarray
 Piece = tuple[Rows, np.ndarray | str]
+
+MOST_BYTES = 2**28  # of samples that wait for others of their size, as they were read
 
 
 @dataclass(frozen=True)
@@ -21,9 +23,11 @@ class Block:
         For each sample the file, ``file.npz#key``, or the name of what is in memory.
     ids : sequence of int, str or None
         For each sample its name, its row where the source has no names, None where there is but one in the file.
+    numbers : sequence of int
+        For each sample the number of the input that it is of.
     pieces : callable
         Batch size -> each row of the block once, as pairs: rows with their samples, an array (rows, *shape) of any
-        numeric dtype, or with what is wrong with them.
+        numeric dtype, or files as bytes (rows,); or rows with what is wrong with them.
     in_files : callable
         Detections (n, ..., 6) of all rows of the block, whose last four numbers are boxes in pixels of the samples ->
         the same, in pixels of the files.
@@ -31,6 +35,7 @@ class Block:
 
     paths: Sequence[str]
     ids: Sequence[int | str | None]
+    numbers: Sequence[int]
     pieces: Callable[[int], Iterable[Piece]]
     in_files: Callable[[np.ndarray], np.ndarray] = lambda found: found
 
@@ -38,32 +43,68 @@ class Block:
         return len(self.ids)
 
 
-def failed(path: str, fault: str) -> Block:
+def failed(path: str, number: int, fault: str) -> Block:
     """One input that gives no sample.
 
     Examples
     --------
-    >>> list(failed("a.npy", "is empty").pieces(8))
+    >>> list(failed("a.npy", 0, "is empty").pieces(8))
     [([0], 'is empty')]
     """
-    return Block([path], [None], lambda size: [([0], fault)])
+    return Block([path], [None], [number], lambda size: [([0], fault)])
 
 
-def in_order(path: str, ids: Sequence[int | str | None], batches: Callable[[int], Iterable[np.ndarray]]) -> Block:
-    """Samples of one path, which come in order.
+def in_order(batches: Iterable[np.ndarray]) -> Iterator[Piece]:
+    """Samples that come in the order of their rows.
 
     Examples
     --------
-    >>> samples = np.zeros((3, 8, 8, 1))
-    >>> block = in_order("a.npy", range(3), lambda size: [samples[:size], samples[size:]])
-    >>> [rows.tolist() for rows, _ in block.pieces(2)]
+    >>> [rows.tolist() for rows, _ in in_order([np.zeros((2, 8, 8, 1)), np.zeros((1, 8, 8, 1))])]
     [[0, 1], [2]]
     """
+    start = 0
+    for batch in batches:
+        yield np.arange(start, start + len(batch)), batch
+        start += len(batch)
 
-    def pieces(size: int) -> Iterator[Piece]:
-        start = 0
-        for batch in batches(size):
-            yield np.arange(start, start + len(batch)), batch
-            start += len(batch)
 
-    return Block([path] * len(ids), ids, pieces)
+def of_one_size(
+    samples: Iterable[np.ndarray | bytes | str], size: int, most_bytes: int = MOST_BYTES
+) -> Iterator[Piece]:
+    """Samples in the order of their rows in batches of one size and dtype; what is text is a fault.
+
+    Files as bytes may be of any size. Where samples that wait for others hold more than ``most_bytes``, those of which
+    most is held go on as they are, so that memory stays flat however large they are.
+
+    Examples
+    --------
+    >>> image, small = np.zeros((4, 6, 1)), np.zeros((2, 2, 1))
+    >>> [(list(rows), batch if isinstance(batch, str) else batch.shape)
+    ...  for rows, batch in of_one_size([image, small, "is empty", image], 2)]
+    [([2], 'is empty'), ([0, 3], (2, 4, 6, 1)), ([1], (1, 2, 2, 1))]
+    """
+    waiting: dict[tuple, list[tuple[int, np.ndarray | bytes]]] = {}
+    held: dict[tuple, int] = {}
+    for row, sample in enumerate(samples):
+        if isinstance(sample, str):
+            yield [row], sample
+            continue
+        kind = (sample.shape, sample.dtype) if isinstance(sample, np.ndarray) else ()
+        waiting.setdefault(kind, []).append((row, sample))
+        held[kind] = held.get(kind, 0) + (sample.nbytes if isinstance(sample, np.ndarray) else len(sample))
+        full = kind if len(waiting[kind]) == size else None
+        if full is None and sum(held.values()) > most_bytes:
+            full = max(held, key=lambda each: held[each])
+        if full is not None:
+            del held[full]
+            yield _batch(waiting.pop(full))
+    yield from map(_batch, waiting.values())
+
+
+def _batch(samples: list[tuple[int, np.ndarray | bytes]]) -> Piece:
+    rows, values = zip(*samples, strict=True)
+    if isinstance(values[0], np.ndarray):
+        return rows, np.stack(values)
+    batch = np.empty(len(values), dtype=object)
+    batch[:] = values
+    return rows, batch

@@ -1,29 +1,83 @@
-"""What can be scored: arrays, files, folders, specs and samples, as blocks of samples."""
+"""What can be scored: arrays, files, folders, tables of paths, specs, samples and data sets, window by window."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 
 from tumorkeras.data.agreement import ModelOrigin, chosen_samples
 from tumorkeras.errors import DataError
-from tumorkeras.scoring.arrays import FILE_TYPES, array_block, read_array_file
-from tumorkeras.scoring.blocks import Block, failed, in_order
+from tumorkeras.scoring.arrays import ArrayInputs
+from tumorkeras.scoring.blocks import Block
+from tumorkeras.scoring.files import FileInputs, Read
+from tumorkeras.scoring.listing import list_files
 from tumorkeras.spec import DataSpec
 
-_IN_MEMORY = "array"
+
+class Inputs(Protocol):
+    """Everything that a job scores, listed before it starts.
+
+    Attributes
+    ----------
+    paths : sequence of str
+        Of each input: its file, or the name of what is in memory.
+    carried : pandas.DataFrame or None
+        Further columns of each input, which go into the table.
+    has_names : bool
+        Whether samples have names of their own, which are text; else rows in a file, which are numbers.
+    """
+
+    @property
+    def paths(self) -> Sequence[str]:
+        """Of each input."""
+
+    @property
+    def carried(self) -> pd.DataFrame | None:
+        """A row an input."""
+
+    @property
+    def has_names(self) -> bool:
+        """Whether ids are text."""
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What tells other inputs apart, where their paths do not."""
+
+    def example(self) -> np.ndarray | None:
+        """A sample like those that will be scored; None where there is none to be had beforehand."""
+
+    def windows(self, ranges: Iterable[range], batch_size: int) -> Iterator[tuple[range, Iterable[Block]]]:
+        """The inputs of some ranges of numbers, with the blocks of each, to be gone through in this order."""
 
 
-def read_blocks(
-    inputs: Any, origin: ModelOrigin, split: str | None, *, detects: bool, batch_size: int
-) -> tuple[Iterable[Block], int | None]:
-    """List the blocks of ``inputs`` for a model, with the number of samples where it is known.
+def find_inputs(
+    inputs: Any,
+    origin: ModelOrigin,
+    split: str | None,
+    *,
+    detects: bool,
+    reserved: Collection[str],
+    read: Read | None,
+) -> Inputs:
+    """List what is to be scored.
 
-    Files are opened one by one, while the blocks are read.
+    Parameters
+    ----------
+    inputs : ndarray, str, Path, iterable of paths, DataFrame, tf.data.Dataset, DataSpec, Samples or DetectionSamples
+    origin : ModelOrigin
+        What the model reads.
+    split : str or None
+        Part of a spec or of samples.
+    detects : bool
+        Whether the model finds boxes.
+    reserved : collection of str
+        Columns that a table of paths may not carry along.
+    read : callable or None
+        How files are read, as :class:`tumorkeras.scoring.files.FileInputs` has it; None where :func:`are_files` says
+        that there are none.
 
     Raises
     ------
@@ -34,26 +88,47 @@ def read_blocks(
     """
     samples = _as_samples(inputs, detects)
     if samples is not None:
-        block = _samples_block(chosen_samples(origin, samples, split), detects)
-        return [block], len(block)
+        from tumorkeras.scoring.samples import DetectionInputs, SampleInputs
+
+        kind = DetectionInputs if detects else SampleInputs
+        return kind(chosen_samples(origin, samples, split))
     if split is not None:
         raise DataError("score", ["split: only a spec or samples have parts; leave split out for arrays and files"])
     if isinstance(inputs, np.ndarray):
-        try:
-            block = array_block(_IN_MEMORY, inputs, origin)
-        except DataError as error:
-            raise DataError("score", [f"inputs: {fault}" for fault in error.faults]) from None
-        return [block], len(block)
-    paths = _paths_of(inputs, detects)
-    if detects:
-        from tumorkeras.scoring.images import image_blocks
+        return ArrayInputs(inputs, origin)
+    if hasattr(inputs, "element_spec"):
+        from tumorkeras.scoring.samples import DatasetInputs
 
-        return image_blocks(paths, origin, batch_size), None
-    return (block for path in paths for block in _read_path(path, origin)), None
+        return DatasetInputs(inputs, origin)
+    if read is None:
+        expected = "DetectionSamples" if detects else "Samples"
+        fault = f"inputs: {type(inputs).__name__} found, expected an array, a DataSpec, {expected}, or files"
+        raise DataError("score", [fault])
+    return FileInputs(list_files(inputs, volumes=len(origin.shape) == 4, reserved=reserved), origin, read)
+
+
+def are_files(inputs: Any) -> bool:
+    """Whether something is read from files that have to be decoded, as far as it can be told without a model.
+
+    Examples
+    --------
+    >>> are_files("scans/"), are_files(np.zeros((2, 8, 8, 1)))
+    (True, False)
+    """
+    in_memory = isinstance(inputs, np.ndarray | DataSpec) or hasattr(inputs, "element_spec")
+    return not in_memory and not any(_is_a(inputs, *kind) for kind in _SAMPLES)
+
+
+_SAMPLES = [("samples", "Samples"), ("detection", "DetectionSamples")]
+
+
+def _is_a(inputs: Any, home: str, name: str) -> bool:
+    # Arrays and files need none of the readers: where nobody has loaded their module, nothing is a sample of it.
+    module = sys.modules.get(f"tumorkeras.data.{home}")
+    return module is not None and isinstance(inputs, getattr(module, name))
 
 
 def _as_samples(inputs: Any, detects: bool) -> Any:
-    # Arrays and files need none of the readers: where nobody has loaded their module, nothing is a sample of it.
     if isinstance(inputs, DataSpec):
         if detects:
             from tumorkeras.data.detection import load_detection
@@ -62,40 +137,4 @@ def _as_samples(inputs: Any, detects: bool) -> Any:
         from tumorkeras.data.samples import load_samples
 
         return load_samples(inputs)
-    home, name = ("detection", "DetectionSamples") if detects else ("samples", "Samples")
-    module = sys.modules.get(f"tumorkeras.data.{home}")
-    return inputs if module is not None and isinstance(inputs, getattr(module, name)) else None
-
-
-def _samples_block(samples: Any, detects: bool) -> Block:
-    if detects:
-        from tumorkeras.scoring.images import samples_block
-
-        return samples_block(samples)
-    from tumorkeras.data.pipeline import iterate_arrays
-
-    ids = [str(name) for name in samples.table["id"]]
-    return in_order(samples.spec.name, ids, lambda size: iterate_arrays(samples, size))
-
-
-def _paths_of(inputs: Any, detects: bool) -> list[Path]:
-    paths = [inputs] if isinstance(inputs, str | Path) else list(inputs) if isinstance(inputs, Iterable) else [inputs]
-    strangers = sorted({type(path).__name__ for path in paths if not isinstance(path, str | Path)})
-    if strangers:
-        kind = "DetectionSamples" if detects else "Samples"
-        expected = f"an array, a DataSpec, {kind}, or paths of files or folders"
-        raise DataError("score", [f"inputs: {', '.join(strangers)} found, expected {expected}"])
-    return [Path(path) for path in paths]
-
-
-def _read_path(path: Path, origin: ModelOrigin) -> Iterator[Block]:
-    if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in FILE_TYPES)
-        for file in found:
-            yield from read_array_file(file, origin)
-    elif not path.exists():
-        yield failed(str(path), "there is no such file")
-    elif path.suffix.lower() not in FILE_TYPES:
-        yield failed(str(path), f"is a {path.suffix or 'nameless'} file, expected .npy or .npz")
-    else:
-        yield from read_array_file(path, origin)
+    return inputs if _is_a(inputs, *_SAMPLES[detects]) else None

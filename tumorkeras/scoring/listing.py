@@ -64,13 +64,13 @@ class Listing:
 
     Attributes
     ----------
-    paths : Paths
+    paths : sequence of str
         Files, and folders with a DICOM series; what cannot be read is among them and fails when it is read.
     carried : pandas.DataFrame or None
         The other columns of the table that was given, a row a path.
     """
 
-    paths: Paths
+    paths: Sequence[str]
     carried: pd.DataFrame | None = None
 
     def __len__(self) -> int:
@@ -207,7 +207,8 @@ def _of_table(table: pd.DataFrame, path_column: str, reserved: Collection[str]) 
         fault = f"{count or 'no'} columns {path_column!r} found, expected one, with the paths"
         raise DataError("score", [f"inputs: {fault}; the columns are {columns}"])
     values = table[path_column].tolist()
-    faults = [_column_fault(name, columns, reserved) for name in dict.fromkeys(columns)]
+    others = [name for name in dict.fromkeys(columns) if name != path_column]
+    faults = [_column_fault(name, columns, reserved) for name in others]
     lost = [f"inputs.{path_column}: {value!r} in row {row}" for row, value in enumerate(values) if not _is_path(value)]
     if any(faults) or lost:
         raise DataError("score", [*(f"inputs.{fault}" for fault in faults if fault), *shortened(lost)])

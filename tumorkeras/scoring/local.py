@@ -1,151 +1,158 @@
-"""Scoring on one machine."""
+"""Scoring on one machine: windows of inputs through a compiled model, each a table of its outcomes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from tumorkeras.errors import DataError
-from tumorkeras.progress import progress_bar as bar_of
 from tumorkeras.scoring.blocks import Block
-from tumorkeras.scoring.inputs import read_blocks
-from tumorkeras.scoring.predictor import Predictor, load_predictor
-from tumorkeras.scoring.table import detections_table, predictions_table
-from tumorkeras.spec import DataSpec, Part
+from tumorkeras.scoring.inputs import Inputs
+from tumorkeras.scoring.predictor import Predictor
+from tumorkeras.scoring.table import Layout
 
-if TYPE_CHECKING:  # scoring an export starts no Keras, files need no readers of samples
-    import keras
+BATCHES_A_WINDOW = 16  # the more, the rarer a batch that is not full; the fewer, the less is lost by a kill
+UNDECODED = "could not be decoded by the model's serving_bytes"
 
-    from tumorkeras.data.detection import DetectionSamples
-    from tumorkeras.data.samples import Samples
-    from tumorkeras.serving.client import ServingClient
-    from tumorkeras.training import TrainedModel
-
-SAMPLES_A_BATCH, IMAGES_A_BATCH = 64, 8
+Results = tuple[np.ndarray, list[str | None]]
 
 
-def score(
-    model: str | Path | TrainedModel | keras.Model | ServingClient,
-    inputs: np.ndarray | str | Path | Iterable[str | Path] | DataSpec | Samples | DetectionSamples,
-    *,
-    batch_size: int | None = None,
-    progress_bar: bool = True,
-    split: Part | None = None,
-) -> pd.DataFrame:
-    """Score samples with the compiled ``serving_default`` of a model: a row a sample, of a detector a row a detection.
-
-    Bad input never ends the job: a file that is missing, broken, pickled or of the wrong shape gives one row
-    that says so, and so does a sample with values that are not finite.
+def score_windows(
+    predictor: Predictor,
+    layout: Layout,
+    inputs: Inputs,
+    ranges: Iterable[range],
+    batch_size: int,
+    done: Callable[[int], Any] = lambda count: None,
+) -> Iterator[tuple[range, pd.DataFrame]]:
+    """Score inputs window by window; the next are read while the model works.
 
     Parameters
     ----------
-    model : str, Path, TrainedModel, keras.Model or ServingClient
-        An export, ``NAME/VERSION``, or ``NAME`` for its largest version; the folder of a trained model; a
-        classifier, autoencoder or detector in memory; or the client of a server.
-    inputs : ndarray, str, Path, iterable of paths, DataSpec, Samples or DetectionSamples
-        Samples (n, *input_shape) of any numeric dtype, where one sample may lack its n and the only channel
-        its axis; ``.npy`` and ``.npz`` files of such arrays (of an ``.npz``, every key with three axes or
-        more), folders of such files, searched to the bottom; a spec, or samples that were loaded from one.
-        Where the model was trained on tracks, an array (n, frames, 2) of x and y in the spec's ``input.units``
-        is drawn as in training; a track that leaves the volume is held at its border. A detector takes arrays of
-        images of any height and width, and also image files that :func:`tumorkeras.read` reads, alone or in folders,
-        in the channels of the model; files of one size are put into one batch.
-    batch_size : int, optional
-        Samples per call of the model; by default 64, of a detector 8.
-    progress_bar : bool, default True
-        Shown on standard error, and only on a terminal or in a notebook.
-    split : {"train", "val", "test"}, optional
-        The part of the samples of a spec; by default all.
+    predictor : Predictor
+    layout : Layout
+        Of the tables.
+    inputs : Inputs
+    ranges : iterable of range
+        The windows: numbers of inputs, in ascending order.
+    batch_size : int
+        Samples per call of the model.
+    done : callable
+        Told how many inputs are finished, time after time.
 
-    Returns
-    -------
-    pandas.DataFrame
-        ``path`` (for a key of an archive ``file.npz#key``), ``id`` (the spec's, else the row in the file),
-        ``status`` ("ok" or "error") and ``error``; of a classifier ``class_id``, ``class_name`` where the
-        model knows the names, and ``probability_<class>``; of an autoencoder ``reconstruction_error``.
-        Columns of numbers are missing where the status is "error". Of a detector there is a row a detection, best
-        first, and one for a sample without any: ``class`` (its name, or its id where the model knows no names),
-        ``score``, 0 to 1, and ``xmin``, ``ymin``, ``xmax`` and ``ymax`` in pixels of the file or array, all missing
-        where nothing was found. Every detection above the model's own ``score_threshold`` is there; what counts as
-        found is for the threshold of the model card. Of a spec with tiles, a sample is a tile, and pixels are its own.
-
-    Raises
+    Yields
     ------
-    ModelError
-        If the model cannot be loaded; or a spec or samples have other classes, another input or another
-        rendering than the model was trained with.
-    DataError
-        If an argument is wrong: an array of another shape or tracks of another number of frames than the model
-        reads, a batch size below 1.
+    window : range
+    table : pandas.DataFrame
+        A row an outcome, with the number of its input.
+    """
+    for window, blocks in inputs.windows(ranges, batch_size):
+        progress = _Progress(window, done)
+        tables = [_score_block(predictor, layout, block, batch_size, progress.saw) for block in blocks]
+        progress.finish()
+        yield window, pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
+
+
+def windows_of(total: int, batch_size: int) -> list[range]:
+    """The windows of as many inputs: whole batches, but for the last.
 
     Examples
     --------
-    >>> import keras
-    >>> inputs = keras.Input((8, 8, 1))
-    >>> features = keras.layers.GlobalAveragePooling2D(name="features")(inputs)
-    >>> outputs = keras.layers.Dense(2, activation="softmax", name="probabilities")(features)
-    >>> samples = np.zeros((3, 8, 8, 1), "uint8")
-    >>> score(keras.Model(inputs, outputs), samples)[["path", "id", "status", "probability_0"]]
-        path  id status  probability_0
-    0  array   0     ok            0.5
-    1  array   1     ok            0.5
-    2  array   2     ok            0.5
+    >>> windows_of(40, batch_size=2)
+    [range(0, 32), range(32, 40)]
     """
-    if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
-        raise DataError("score", [f"batch_size: {batch_size!r} found, expected a positive integer"])
-    predictor = load_predictor(model)
-    size = batch_size or (IMAGES_A_BATCH if predictor.detects else SAMPLES_A_BATCH)
-    blocks, total = read_blocks(inputs, predictor.origin, split, detects=predictor.detects, batch_size=size)
-    paths: list[str] = []
-    ids: list[int | str | None] = []
-    errors: list[str | None] = []
-    values = [np.empty((0, *predictor.shape), "float32")]
-    with bar_of(total, "score", "sample", shown=progress_bar) as bar:
-        for block in blocks:
-            results, faults = _score_block(predictor, block, size, bar.update)
-            paths.extend(block.paths)
-            ids.extend(block.ids)
-            errors.extend(faults)
-            values.append(results)
-    answers, classes = np.concatenate(values), predictor.origin.classes
-    if predictor.detects:
-        return detections_table(paths, ids, errors, answers, classes)
-    return predictions_table(paths, ids, errors, answers, predictor.output, classes)
+    width = batch_size * BATCHES_A_WINDOW
+    return [range(start, min(start + width, total)) for start in range(0, total, width)]
+
+
+def layout_of(predictor: Predictor, inputs: Inputs | None = None) -> Layout:
+    """The columns of a model's table, with those that inputs carry along."""
+    names, carried = (False, None) if inputs is None else (inputs.has_names, inputs.carried)
+    return Layout(predictor.output, predictor.shape, predictor.origin.classes, names, carried)
+
+
+def raise_first(table: pd.DataFrame) -> None:
+    """Raise the first error of a table, if there is one, for those who want no rows of errors.
+
+    Raises
+    ------
+    DataError
+    """
+    for path, fault in table.loc[table["status"] == "error", ["path", "error"]].itertuples(index=False):
+        raise DataError(path, [fault])
+
+
+class _Progress:
+    """Tells of inputs, of which there is one for each number, while samples come, of which there may be many."""
+
+    def __init__(self, window: range, done: Callable[[int], Any]) -> None:
+        self._left, self._done = set(window), done
+
+    def saw(self, numbers: Iterable[int]) -> None:
+        """Some samples of inputs of these numbers are finished."""
+        before = len(self._left)
+        self._left.difference_update(int(number) for number in numbers)
+        if before > len(self._left):
+            self._done(before - len(self._left))
+
+    def finish(self) -> None:
+        """The window is finished."""
+        self.saw(list(self._left))
 
 
 def _score_block(
-    predictor: Predictor, block: Block, batch_size: int, done: Callable[[int], Any]
-) -> tuple[np.ndarray, list[str | None]]:
-    """Answers (n, *shape) to the samples of a block, NaN where a fault says why."""
+    predictor: Predictor, layout: Layout, block: Block, batch_size: int, saw: Callable[[Iterable[int]], None]
+) -> pd.DataFrame:
+    """The outcomes of a block."""
     results = np.full((len(block), *predictor.shape), np.nan, "float32")
     errors: list[str | None] = [None] * len(block)
     for rows, samples in block.pieces(batch_size):
-        faults: Sequence[str | None]
+        places = np.asarray(rows)
         if isinstance(samples, str):
-            faults = [samples] * len(rows)
+            faults: list[str | None] = [samples] * len(places)
         else:
-            results[np.asarray(rows)], faults = _score_batch(predictor, samples)
-            done(len(rows))
-        for row, fault in zip(rows, faults, strict=True):
+            results[places], faults = score_batch(predictor, samples)
+        for row, fault in zip(places, faults, strict=True):
             errors[row] = fault
-    return block.in_files(results), errors
+        saw(block.numbers[row] for row in places)
+    return layout.table(block.paths, block.ids, errors, block.in_files(results), block.numbers)
 
 
-def _score_batch(predictor: Predictor, samples: np.ndarray) -> tuple[np.ndarray, list[str | None]]:
-    """Score the rows that can be: answers (n, *shape), NaN where a fault says why."""
-    with np.errstate(over="ignore"):  # Beyond float32 is not finite, and said so below.
-        batch = np.ascontiguousarray(samples, dtype="float32")
+def score_batch(predictor: Predictor, samples: np.ndarray) -> Results:
+    """Score the rows that can be: answers (n, *shape), not numbers where a fault says why."""
+    batch = samples if samples.dtype == object else predictor.as_read(samples)
     results = np.full((len(batch), *predictor.shape), np.nan, "float32")
-    bad = (~np.isfinite(batch)).reshape(len(batch), -1).sum(axis=1)
-    errors: list[str | None] = [f"holds {count} non-finite values" if count else None for count in bad]
-    fit = np.flatnonzero(bad == 0)
-    if len(fit):
-        results[fit] = predictor.run(batch[fit])
-    for row in fit[~np.isfinite(results[fit]).all(axis=tuple(range(1, results.ndim)))]:
-        errors[row] = "the model's answer is not finite"
-        results[row] = np.nan
+    errors = _faults_of(batch)
+    fit = np.flatnonzero([error is None for error in errors])
+    if not len(fit):
+        return results, errors
+    results[fit], failures = _answers(predictor, batch if len(fit) == len(batch) else batch[fit])
+    infinite = ~np.isfinite(results).all(axis=tuple(range(1, results.ndim)))
+    for row, failure in zip(fit, failures, strict=True):
+        if failure or infinite[row]:
+            results[row] = np.nan
+            errors[row] = failure or (UNDECODED if samples.dtype == object else "the model's answer is not finite")
     return results, errors
+
+
+def _faults_of(batch: np.ndarray) -> list[str | None]:
+    if batch.dtype.kind != "f":
+        return [None] * len(batch)
+    bad = (~np.isfinite(batch)).reshape(len(batch), -1).sum(axis=1)
+    return [f"holds {count} non-finite values" if count else None for count in bad]
+
+
+def _answers(predictor: Predictor, batch: np.ndarray) -> Results:
+    """The model's answers; where it fails on a batch, such as one that memory does not hold, one row at a time."""
+    try:
+        return predictor.run(batch), [None] * len(batch)
+    except tf.errors.OpError as error:
+        if len(batch) == 1:
+            reason = f"the model failed on it: {str(error.message).splitlines()[0]}"
+            return np.full((1, *predictor.shape), np.nan, "float32"), [reason]
+    singles = [_answers(predictor, batch[row : row + 1]) for row in range(len(batch))]
+    return np.concatenate([found for found, _ in singles]), [fault for _, faults in singles for fault in faults]

@@ -87,7 +87,7 @@ class Parts:
             can be written.
         """
         output, schema = Path(output), schema_of(template)
-        folder = output.with_name(f"{output.name}.parts")
+        folder = parts_folder(output)
         with _on_disk(folder, folder):
             shutil.rmtree(_retired(folder), ignore_errors=True)  # of a call that was killed
             lock = lock_folder(folder)
@@ -214,6 +214,11 @@ class Parts:
             except (OSError, ValueError) as error:
                 raise DataError(str(path), [f"is damaged ({error}); the same call scores its inputs again"]) from None
             yield table
+
+
+def parts_folder(output: Path) -> Path:
+    """Where the parts of an output lie."""
+    return output.with_name(f"{output.name}.parts")
 
 
 def _agreed(folder: Path, plan: Plan, schema: pa.Schema) -> tuple[Plan, pa.Schema]:

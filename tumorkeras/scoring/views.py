@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from tumorkeras.boxes import CORNERS
 from tumorkeras.errors import DataError
+from tumorkeras.scoring.table import INPUT
 
-INPUT = "_input"  # the number of a row's input in the list; only while a scoring is under way
 DETECTION = ["class", "score", *CORNERS]
 SAME = 1e-3  # two detections of a class that agree to this, in score and in sides, are one
 
