@@ -150,6 +150,8 @@ class Readers:
         for thread in threads:
             if thread is not threading.current_thread():  # where garbage is collected in one of them
                 thread.join()
+        for worker in busy:
+            self._helpers[worker].close()
 
     def _work(self, worker: int, ahead: LookAhead) -> None:
         """What each thread does: ask its helper, and copy what that has read."""
