@@ -14,6 +14,7 @@ from tumorkeras.boxes import CORNERS
 from tumorkeras.data.annotations import write_annotations
 from tumorkeras.errors import DataError
 from tumorkeras.scoring.coco import write_coco_results
+from tumorkeras.scoring.final import check_place
 from tumorkeras.scoring.parts import Parts
 from tumorkeras.scoring.plans import Plan
 
@@ -37,7 +38,8 @@ TRUTH = [
 
 @pytest.fixture
 def found():
-    return pd.DataFrame(FOUND, columns=COLUMNS).astype(TYPES)
+    columns = dict(zip(COLUMNS, zip(*FOUND, strict=True), strict=True))
+    return pd.DataFrame({name: pd.Series(values, dtype=TYPES[name]) for name, values in columns.items()})
 
 
 @pytest.fixture
@@ -155,3 +157,11 @@ def test_parts_give_the_same_files_as_the_table(found, tmp_path, width):
     for ending in ("json", "images.json", "errors.csv"):
         assert output.with_suffix(f".{ending}").read_text() == whole.with_suffix(f".{ending}").read_text()
     assert len(list(tmp_path.iterdir())) == 6
+
+
+def test_only_detections_may_be_coco_results(tmp_path):
+    assert check_place(tmp_path / "found.json", detects=True) == tmp_path / "found.json"
+    with pytest.raises(DataError, match=r"ends in '.json', expected .parquet or .csv$"):
+        check_place(tmp_path / "found.json")
+    with pytest.raises(DataError, match=r"ends in '.txt', expected .parquet, .csv or .json$"):
+        check_place(tmp_path / "found.txt", detects=True)

@@ -48,8 +48,9 @@ def rows(start, stop):
 
 
 def whole():
-    table = pd.concat([rows(*window) for window in plan().windows()], ignore_index=True)
-    return table.drop(columns="_input").astype(TYPES)
+    tables = [rows(*window) for window in plan().windows()]
+    columns = {name: [value for table in tables for value in table[name]] for name in TYPES}
+    return pd.DataFrame({name: pd.Series(columns[name], dtype=dtype) for name, dtype in TYPES.items()})
 
 
 def begun(output, *windows, **options):

@@ -48,7 +48,7 @@ def typed(table: pd.DataFrame, schema: pa.Schema) -> pa.Table:
         column = table[field.name]
         is_text = pa.types.is_large_string(field.type) or pa.types.is_string(field.type)
         if is_text and not pd.api.types.is_string_dtype(column):
-            column = column.map(str, na_action="ignore")
+            column = column.astype(object).map(str, na_action="ignore")
         try:
             columns[field.name] = pa.Array.from_pandas(column, type=field.type)
         except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError) as error:
