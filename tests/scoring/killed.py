@@ -9,23 +9,26 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import pandas as pd
+
 import tumorkeras
 
-# The package of scoring would start TensorFlow, which the output does not need.
 SCORING = Path(tumorkeras.__file__).parent / "scoring"
-sys.modules["tumorkeras.scoring"] = ModuleType("tumorkeras.scoring")
-sys.modules["tumorkeras.scoring"].__path__ = [str(SCORING)]
-
-import pandas as pd  # noqa: E402
-
-from tumorkeras.scoring.parts import Parts  # noqa: E402
-from tumorkeras.scoring.plans import Plan  # noqa: E402
-
 PATHS = [f"{k}.png" for k in range(5)]
 TEMPLATE = pd.DataFrame({"path": pd.Series(dtype="str"), "status": pd.Series(dtype="str")})
 
 
+def start_without_tensorflow() -> None:
+    """The package of scoring would load it, and the output does not need it."""
+    sys.modules["tumorkeras.scoring"] = ModuleType("tumorkeras.scoring")
+    sys.modules["tumorkeras.scoring"].__path__ = [str(SCORING)]
+    import tumorkeras.scoring.parts  # noqa: F401 - once, not in each child
+
+
 def score_all(output: Path, resume: bool) -> None:
+    from tumorkeras.scoring.parts import Parts
+    from tumorkeras.scoring.plans import Plan
+
     with Parts.open(output, Plan({"model": "a/1"}, PATHS, width=2), TEMPLATE, resume=resume) as parts:
         for start, stop in parts.missing():
             rows = {"_input": range(start, stop), "path": parts.plan.paths[start:stop], "status": "ok"}
@@ -60,6 +63,7 @@ def in_child(output: Path, resume: bool, lines: int) -> int:
 
 
 def main() -> None:
+    start_without_tensorflow()
     folder, step = Path(sys.argv[1]), int(sys.argv[2])
     kills = 0
     for resume in (True, False):
