@@ -243,9 +243,9 @@ def test_wrong_calls_are_named(trained, spec):
         score(trained, DataSpec.from_dict({**spec.to_dict(), "classes": CLASSES[::-1]}))
     with pytest.raises(ModelError, match="reads inputs, proposals; only what reads one array is scored"):
         score(small_detector(proposals="external"), np.zeros((1, 9, 9, 1)))
+    layout, found = Layout("detections", (1, 6), ["cyst"]), np.array([[[1, 0.5, 0, 0, 4, 4]]])
     with pytest.raises(ModelError, match="there are 1 names of classes, but the model finds class 1"):
-        found = np.array([[[1, 0.5, 0, 0, 4, 4]]])
-        Layout("detections", (1, 6), ["cyst"]).table(["a"], [None], [None], found, [0])
+        layout.table(["a"], [None], [None], found, [0])
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])

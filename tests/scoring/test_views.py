@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tumorkeras.boxes import CORNERS
 from tumorkeras.errors import DataError
-from tumorkeras.scoring.table import detections_table
+from tumorkeras.scoring.table import INPUT, Layout
 from tumorkeras.scoring.views import detections_per_image
 
 CLASSES = ["benign", "malignant"]
@@ -25,7 +25,9 @@ def table_of(images):
             values[row] = [-1, 0, 0, 0, 0, 0]
             values[row, : len(found)] = np.reshape(found, (-1, 6))
     paths, errors = [path for path, _, _ in images], [error for _, error, _ in images]
-    return detections_table(paths, [None] * len(images), errors, values.astype("float32"), CLASSES)
+    layout = Layout("detections", values.shape[1:], CLASSES)
+    numbers = range(len(images))
+    return layout.table(paths, [None] * len(images), errors, values.astype("float32"), numbers).drop(columns=INPUT)
 
 
 def test_each_kind_of_image_by_hand():
