@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from made_encoded import encoded, picture
+from made_encoded import encoded, exif, jpeg_with, picture
 
 from tumorkeras.layers import Letterbox
 from tumorkeras.serving.image_bytes import decode_batch
@@ -32,6 +32,21 @@ def test_images_of_mixed_sizes_keep_their_rows(decode):
     for row in range(3):
         np.testing.assert_allclose(canvases[row], PLACE(images[row][None])[0], atol=1e-4)
     assert canvases.shape == (4, *CANVAS)
+
+
+def test_together_as_alone(decode):
+    contents = [encoded(picture(40, 31, seed=seed), ending) for ending in (".jpg", ".png") for seed in range(3)]
+    contents += [jpeg_with(contents[0], exif(6)), contents[0][:-2], encoded(picture(40, 31, dtype="uint16"))]
+    mixed, sizes, status = decode(tf.constant(contents))
+    for row, content in enumerate(contents):
+        canvas, size, state = decode(tf.constant([content]))
+        np.testing.assert_array_equal(mixed[row], canvas[0])
+        assert (sizes[row].numpy().tolist(), status[row]) == (size[0].numpy().tolist(), state[0])
+    assert sizes.numpy().tolist() == [[40, 31]] * 6 + [[31, 40], [1, 1], [40, 31]]
+    # One size, one format: nothing is left to be placed alone.
+    alike, _, status = decode(tf.constant(contents[:3]))
+    np.testing.assert_array_equal(alike, mixed[:3])
+    assert not np.any(status)
 
 
 def test_a_bad_one_fails_alone_wherever_it_stands(decode):

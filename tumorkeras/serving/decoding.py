@@ -10,6 +10,8 @@ EXIF_ROOM = 2**16  # most that a segment of a JPEG can hold
 EXIF_IN_PNG, EXIF_IN_JPEG = b"eXIf", b"Exif\0\0"
 LITTLE_ENDIAN, BIG_ENDIAN = b"II*\0", b"MM\0*"
 ORIENTATION = 0x0112
+#: The one that OpenCV uses; TensorFlow's own default is another, a few grey levels off.
+JPEG_TRANSFORM = "INTEGER_ACCURATE"
 #: Largest image that is decoded by default, in pixels: about 5800 x 5800.
 MOST_PIXELS = 2**25
 
@@ -51,14 +53,14 @@ def decode_image(content: tf.Tensor, channels: int, max_pixels: int = MOST_PIXEL
         content = tf.identity(content)
     pixels = tf.cond(is_png, lambda: _png(content, max_pixels), lambda: _jpeg(content, max_pixels))
     orientation = tf.cond(
-        is_png, lambda: _orientation(content, EXIF_IN_PNG), lambda: _orientation(content, EXIF_IN_JPEG)
+        is_png, lambda: orientation_of(content, EXIF_IN_PNG), lambda: orientation_of(content, EXIF_IN_JPEG)
     )
-    return tf.ensure_shape(_turned(_with_channels(pixels, channels), orientation), (None, None, channels))
+    return tf.ensure_shape(_turned(with_channels(pixels, channels), orientation), (None, None, channels))
 
 
 def _png(content: tf.Tensor, max_pixels: int) -> tf.Tensor:
-    head = _bytes(content, PNG_HEAD)
-    width, height, depth = _big_endian(head, 16, 4), _big_endian(head, 20, 4), head[24]
+    head = first_bytes(content, PNG_HEAD)
+    width, height, depth = big_endian(head, 16, 4), big_endian(head, 20, 4), head[24]
     content = _if_small_enough(content, height, width, max_pixels)
     return tf.cond(
         depth == 16,
@@ -70,8 +72,7 @@ def _png(content: tf.Tensor, max_pixels: int) -> tf.Tensor:
 def _jpeg(content: tf.Tensor, max_pixels: int) -> tf.Tensor:
     height, width, _ = tf.unstack(tf.io.extract_jpeg_shape(content))
     content = _if_small_enough(content, height, width, max_pixels)
-    # The transform that OpenCV uses; TensorFlow's own default is another, a few grey levels off.
-    return tf.cast(tf.io.decode_jpeg(content, dct_method="INTEGER_ACCURATE"), tf.float32)
+    return tf.cast(tf.io.decode_jpeg(content, dct_method=JPEG_TRANSFORM), tf.float32)
 
 
 def _if_small_enough(content: tf.Tensor, height: tf.Tensor, width: tf.Tensor, max_pixels: int) -> tf.Tensor:
@@ -81,13 +82,13 @@ def _if_small_enough(content: tf.Tensor, height: tf.Tensor, width: tf.Tensor, ma
         return tf.identity(content)
 
 
-def _with_channels(pixels: tf.Tensor, channels: int) -> tf.Tensor:
+def with_channels(pixels: tf.Tensor, channels: int) -> tf.Tensor:
     """Grey or colour of an image of 1 to 4 channels, transparency being the last of 2 or 4."""
     colours = tf.shape(pixels)[-1]
     is_grey = colours < 3
     pixels = tf.cond(colours % 2 == 0, lambda: pixels[..., : colours - 1], lambda: pixels)
     if channels == 3:
-        return tf.cond(is_grey, lambda: tf.tile(pixels, (1, 1, 3)), lambda: pixels)
+        return tf.cond(is_grey, lambda: tf.repeat(pixels, 3, -1), lambda: pixels)
     return tf.cond(is_grey, lambda: pixels, lambda: _grey(pixels))
 
 
@@ -98,13 +99,14 @@ def _grey(pixels: tf.Tensor) -> tf.Tensor:
     return tf.floor((parts + 500) / 1000)
 
 
-def _bytes(content: tf.Tensor, count: int) -> tf.Tensor:
+def first_bytes(content: tf.Tensor, count: int) -> tf.Tensor:
     """The first bytes (count,) as int32; zeros where there are fewer."""
     head = tf.cast(tf.io.decode_raw(tf.strings.substr(content, 0, count), tf.uint8), tf.int32)
     return tf.pad(head, [[0, count - tf.shape(head)[0]]])
 
 
-def _big_endian(values: tf.Tensor, start: int, count: int) -> tf.Tensor:
+def big_endian(values: tf.Tensor, start: int, count: int) -> tf.Tensor:
+    """An unsigned number, int64, whose most significant byte stands first."""
     total = tf.zeros((), tf.int64)
     for place in range(start, start + count):
         total = total * 256 + tf.cast(values[place], tf.int64)
@@ -114,7 +116,7 @@ def _big_endian(values: tf.Tensor, start: int, count: int) -> tf.Tensor:
 # ---------------------------------------------------------------------------------------------------- orientation
 
 
-def _orientation(content: tf.Tensor, mark: bytes) -> tf.Tensor:
+def orientation_of(content: tf.Tensor, mark: bytes) -> tf.Tensor:
     """How EXIF says that the image is to be turned, 1 to 8; 1 where it says nothing."""
     pieces = tf.strings.split(content[None], mark, maxsplit=1).values
     upright = tf.constant(1)

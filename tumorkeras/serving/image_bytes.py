@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tumorkeras.serving.alike import decode_alike
 from tumorkeras.serving.decoding import decode_image
 
 
@@ -28,17 +29,28 @@ class Decoded(NamedTuple):
     status: tf.Tensor
 
 
+class _Placed(NamedTuple):
+    """Some of the images of a batch: (n,), (n, *canvas), (n, 2)."""
+
+    rows: tf.Tensor
+    canvases: tf.Tensor
+    sizes: tf.Tensor
+
+
 def decode_batch(
     contents: tf.Tensor, place: Callable[[tf.Tensor], tf.Tensor], canvas: tuple[int, int, int], max_pixels: int
 ) -> Decoded:
-    """Decode images beside each other, in several threads.
+    """Decode and place images: those that are like the first one together, the others each by itself.
+
+    Setting a data set up costs more than most steps on an image, so that only what must be able to fail for itself is
+    in one. What is given does not hang on which way an image went.
 
     Parameters
     ----------
     contents : tf.Tensor
         (batch,) string, PNG or JPEG, each of its own size.
     place : callable
-        Images (1, height, width, channels) float32 -> on the canvas.
+        Images (n, height, width, channels) float32 -> on the canvas; n may be 0.
     canvas : tuple of int
         (height, width, channels).
     max_pixels : int
@@ -51,19 +63,50 @@ def decode_batch(
     >>> decoded.canvases[:, 0, 0, 0].numpy().tolist(), decoded.status.numpy().tolist()
     ([9.0, 0.0], [0, 1])
     """
+    rows, images = decode_alike(contents, canvas[-1], max_pixels)
+    alike = _Placed(rows, place(images), tf.tile(tf.shape(images)[None, 1:3], [tf.size(rows), 1]))
+    return tf.cond(
+        tf.size(rows) == tf.size(contents),
+        lambda: Decoded(alike.canvases, alike.sizes, tf.zeros_like(rows)),
+        lambda: _with_others(alike, contents, place, canvas, max_pixels),
+    )
+
+
+def _with_others(
+    alike: _Placed,
+    contents: tf.Tensor,
+    place: Callable[[tf.Tensor], tf.Tensor],
+    canvas: tuple[int, int, int],
+    max_pixels: int,
+) -> Decoded:
     count = tf.size(contents)
-
-    def decoded(row: tf.Tensor, content: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        image = decode_image(content, canvas[-1], max_pixels)
-        return row, tf.ensure_shape(place(image[None])[0], canvas), tf.shape(image)[:2]
-
-    images = tf.data.Dataset.from_tensor_slices((tf.range(count), contents))
-    images = images.map(decoded, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).ignore_errors()
-    # One more, that every failed row is given, and that there is always something to take out.
-    spare = tf.data.Dataset.from_tensors((count, tf.zeros(canvas), tf.ones(2, tf.int32)))
-    batch = images.concatenate(spare).batch(tf.cast(count, tf.int64) + 1)
-    rows, canvases, sizes = batch.get_single_element()
-    places = tf.fill([count + 1], tf.size(rows) - 1)
-    places = tf.tensor_scatter_nd_update(places, rows[:, None], tf.range(tf.size(rows)))[:count]
-    status = tf.cast(tf.equal(places, tf.size(rows) - 1), tf.int32)
+    left = tf.sets.difference(tf.range(count)[None], alike.rows[None]).values
+    others = _one_by_one(left, tf.gather(contents, left), place, canvas, max_pixels)
+    # One more, that every failed row is given.
+    rows, canvases, sizes = (tf.concat(parts, 0) for parts in zip(alike, others, _blank(1, canvas), strict=True))
+    failed = tf.size(rows) - 1
+    places = tf.tensor_scatter_nd_update(tf.fill([count], failed), rows[:-1, None], tf.range(failed))
+    status = tf.cast(tf.equal(places, failed), tf.int32)
     return Decoded(tf.gather(canvases, places), tf.gather(sizes, places), status)
+
+
+def _blank(count: int, canvas: tuple[int, int, int]) -> _Placed:
+    return _Placed(tf.zeros(count, tf.int32), tf.zeros((count, *canvas)), tf.ones((count, 2), tf.int32))
+
+
+def _one_by_one(
+    rows: tf.Tensor,
+    contents: tf.Tensor,
+    place: Callable[[tf.Tensor], tf.Tensor],
+    canvas: tuple[int, int, int],
+    max_pixels: int,
+) -> _Placed:
+    def decoded(row: tf.Tensor, content: tf.Tensor) -> _Placed:
+        image = decode_image(content, canvas[-1], max_pixels)
+        return _Placed(row, tf.ensure_shape(place(image[None])[0], canvas), tf.shape(image)[:2])
+
+    images = tf.data.Dataset.from_tensor_slices((rows, contents))
+    images = images.map(decoded, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).ignore_errors()
+    # Where all fail there is no batch, but always something to take out.
+    batches = images.batch(tf.size(rows, tf.int64)).concatenate(tf.data.Dataset.from_tensors(_blank(0, canvas)))
+    return batches.take(1).get_single_element()
