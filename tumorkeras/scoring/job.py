@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import ExitStack
 from importlib import metadata
 from itertools import starmap
 from pathlib import Path
@@ -25,6 +25,7 @@ from tumorkeras.scoring.local import BATCHES_A_WINDOW, layout_of, raise_first, s
 from tumorkeras.scoring.parts import Parts, parts_folder
 from tumorkeras.scoring.plans import PLAN, Plan
 from tumorkeras.scoring.predictor import Predictor, load_predictor
+from tumorkeras.scoring.remote import brought_here
 from tumorkeras.scoring.table import INPUT
 from tumorkeras.serving.client import ServingClient
 from tumorkeras.spec import DataSpec, Part
@@ -104,8 +105,9 @@ def score(
     Parameters
     ----------
     model : str, Path, TrainedModel, keras.Model or ServingClient
-        An export, ``NAME/VERSION``, or ``NAME`` for its largest version; the folder of a trained model; a
-        classifier, autoencoder or detector in memory; or the client of a server.
+        An export, ``NAME/VERSION``, or ``NAME`` for its largest version, also as a URL that fsspec opens (extra
+        ``remote``); the folder of a trained model; a classifier, autoencoder or detector in memory; or the client of a
+        server.
     inputs : ndarray, str, Path, iterable of paths, DataFrame, tf.data.Dataset, DataSpec, Samples or DetectionSamples
         Files that :func:`tumorkeras.read` reads: images of any size, or volumes, DICOM series and NIfTI among them,
         for a model that reads volumes, which are brought to its shape and the spacing of its spec. They are given one
@@ -187,18 +189,19 @@ def score(
 
         choices: dict[str, Any] = {"signature": signature, "runtime": runtime, "batch_size": batch_size}
         return score_on_spark(model, inputs, output=output, raises=on_error == "raise", **choices)
-    predictor = load_predictor(model, signature, runtime)
-    if output is not None:
-        check_place(output, detects=predictor.detects)
-    if predictor.reads_files and not are_files(inputs):
-        fault = f"reads encoded images, and {type(inputs).__name__} was given; give files, or another signature"
-        raise ModelError(predictor.origin.name, [fault])
-    # What reads files starts beside the loading of the model.
-    with reading_of(predictor, processors()) if are_files(inputs) else nullcontext() as read:
+    if batch_size == "auto" and isinstance(model, ServingClient):
+        batch_size = model.batch_size
+    with ExitStack() as stack:
+        predictor = load_predictor(stack.enter_context(brought_here(model)), signature, runtime)
+        if output is not None:
+            check_place(output, detects=predictor.detects)
+        if predictor.reads_files and not are_files(inputs):
+            fault = f"reads encoded images, and {type(inputs).__name__} was given; give files, or another signature"
+            raise ModelError(predictor.origin.name, [fault])
+        # What reads files starts beside the loading of the model.
+        read = stack.enter_context(reading_of(predictor, processors())) if are_files(inputs) else None
         reserved = [*layout_of(predictor).empty().columns, INPUT]
         found = find_inputs(inputs, predictor.origin, split, detects=predictor.detects, reserved=reserved, read=read)
-        if batch_size == "auto" and isinstance(model, ServingClient):
-            batch_size = model.batch_size
         job = Job(predictor, found, batch_size, raises=on_error == "raise", progress=progress)
         return job.table() if output is None else job.written(output, resume=resume)
 
