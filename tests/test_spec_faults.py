@@ -48,7 +48,7 @@ def faults_of(values: Any) -> list[str]:
 MOTIONS = "random_walk, levy_flight, fractional_brownian"
 ACTIVATIONS = "relu, elu, tanh, sigmoid, linear, gelu, silu, leaky_relu, maxout"
 KINDS = "detection, image_folder, npz, phantoms, regions, simulation, tracks"
-TRAINING_FIELDS = "epochs, batch_size, learning_rate, patience, augment, class_weights, weight_decay, seed"
+TRAINING_FIELDS = "epochs, batch_size, learning_rate, patience, augment, class_weights, weight_decay, seed, strategy"
 CLASS_METHODS = ", ".join(get_args(ClassMethod))
 SPEC_FIELDS = (
     "name, description, tasks, source, input, classes, splits, rendering, preprocessing, autoencoder, "
@@ -132,6 +132,20 @@ WRONG = [
     ({"input__units": None}, "input.units: null is not text; leave the field out for its default"),
     ({"source": {"kind": "npz", "path": ""}}, 'source.path: "" is not a path'),
     # fields
+    (
+        {"training__strategy": "multi_worker_mirrored"},
+        "training.strategy: multi_worker_mirrored is not there: on Keras 3 fit fails under MultiWorkerMirroredStrategy "
+        "(keras-team/keras#20585); mirrored trains on all GPUs of one machine",
+    ),
+    (
+        {"training__strategy": "mirored"},
+        'training.strategy: "mirored" is not one of none, mirrored; did you mean mirrored?',
+    ),
+    (
+        {"training__strategy": None},
+        "training.strategy: null is not one of none, mirrored; did you mean none?",
+    ),
+    ({"training__strategy": 2}, "training.strategy: 2 is not one of none, mirrored"),
     ({"training__epoch": 3}, "training.epoch: unknown field; did you mean epochs?"),
     ({"training__zoom": 3}, f"training.zoom: unknown field; the fields here are {TRAINING_FIELDS}"),
     ({"trainning": {}}, "trainning: unknown field; did you mean training?"),

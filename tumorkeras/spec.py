@@ -46,6 +46,7 @@ from tumorkeras.spec_steps import (
     PreprocessingStep,
 )
 from tumorkeras.spec_types import (
+    ONE_MACHINE,
     Activation,
     ClassMethod,
     DataPath,
@@ -58,6 +59,7 @@ from tumorkeras.spec_types import (
 
 __all__ = [
     "BOXED",
+    "ONE_MACHINE",
     "SMALLEST_PHANTOM",
     "UNCLASSED",
     "Activation",

@@ -25,6 +25,7 @@ from tumorkeras.spec_types import (
     PositiveFraction,
     PositiveInt,
     Seed,
+    Strategy,
 )
 
 
@@ -259,7 +260,7 @@ class Training(Section):
     epochs: PositiveInt = 20
     """Most passes over the training part."""
     batch_size: PositiveInt = 32
-    """Samples a step."""
+    """Samples a step, on all devices together."""
     learning_rate: PositiveFloat = 1e-3
     """First learning rate of the optimizer."""
     patience: PositiveInt = 5
@@ -273,6 +274,9 @@ class Training(Section):
     """Decay of the weights a step, times the learning rate; of a detector."""
     seed: Seed = 0
     """Seed of the weights, the order and the augmentation."""
+    # Left out of what is written and compared where it is none: a training that is not distributed stays the same one.
+    strategy: Annotated[Strategy, Field(exclude_if=lambda value: value == "none")] = "none"
+    """Where the training runs: none for one device, mirrored for all GPUs of one machine, which share each batch."""
 
 
 class Comparison(Section):

@@ -56,6 +56,11 @@ BoxMethod = Literal[
 ]
 Method = Literal[ClassMethod, BoxMethod]
 
+ONE_MACHINE = (
+    "on Keras 3 fit fails under MultiWorkerMirroredStrategy (keras-team/keras#20585); "
+    "mirrored trains on all GPUs of one machine"
+)
+
 Item = TypeVar("Item", bound=Hashable)
 
 
@@ -78,6 +83,12 @@ def _refuse_even(size: int) -> int:
     return size
 
 
+def _refuse_workers(value: Any) -> Any:
+    if value == "multi_worker_mirrored":
+        raise ValueError(f"multi_worker_mirrored is not there: {ONE_MACHINE}")
+    return value
+
+
 # The constraint comes before the validator: the other way round pydantic drops it from the JSON Schema.
 NumbersOnly = BeforeValidator(_refuse_bool)
 Distinct = AfterValidator(_refuse_repeats)
@@ -85,6 +96,7 @@ Odd = AfterValidator(_refuse_even)
 PositiveInt = Annotated[int, Field(gt=0), NumbersOnly]
 AtLeastTwo = Annotated[int, Field(ge=2), NumbersOnly]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1), NumbersOnly]
+Strategy = Annotated[Literal["none", "mirrored"], BeforeValidator(_refuse_workers)]
 Number = Annotated[float, NumbersOnly]
 PositiveFloat = Annotated[float, Field(gt=0), NumbersOnly]
 NonNegativeFloat = Annotated[float, Field(ge=0), NumbersOnly]

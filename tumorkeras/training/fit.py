@@ -19,6 +19,7 @@ from tumorkeras.data.pipeline import batches, steps_per_epoch, training_stream
 from tumorkeras.data.samples import Samples
 from tumorkeras.models.autoencoder import target_of
 from tumorkeras.spec import Training
+from tumorkeras.training.devices import clipping_whole, mirrored, strategy_of, whole_loss
 from tumorkeras.training.layerwise import EVENLY, Layerwise, adam
 from tumorkeras.training.loop import run_epochs, warmed_up_cosine
 from tumorkeras.training.networks import is_classifier
@@ -89,12 +90,15 @@ def fit(
     """
     epochs = epochs or settings.epochs
     steps = steps_per_epoch(training, settings.batch_size)
-    _compile(model, settings, layerwise, steps, epochs)
+    strategy = strategy_of(settings)
+    learner = mirrored(model, strategy)
+    with strategy.scope():
+        _compile(learner, settings, layerwise, steps, epochs)
     settled = [settings.model_dump(mode="json"), epochs, origin, _layers(model), asdict(layerwise)]
     fingerprint = fingerprint_of(training, validation, settled)
-    state = TrainingState(model, folder and folder / STATE_FOLDER, fingerprint)
+    state = TrainingState(learner, folder and folder / STATE_FOLDER, fingerprint)
     progress = run_epochs(
-        model,
+        learner,
         lambda epoch: _stream(model, training, settings, epoch),
         steps,
         epochs,
@@ -111,8 +115,8 @@ def _compile(model: keras.Model, settings: Training, layerwise: Layerwise, steps
     classifier = is_classifier(model)
     rate = warmed_up_cosine(settings.learning_rate, steps * epochs)
     model.compile(
-        optimizer=adam(model, rate, layerwise, steps, epochs),
-        loss="sparse_categorical_crossentropy" if classifier else "mean_squared_error",
+        optimizer=clipping_whole(adam(model, rate, layerwise, steps, epochs)),
+        loss=whole_loss("sparse_categorical_crossentropy" if classifier else "mean_squared_error"),
         # Not weighted, so that accuracy and val_accuracy mean the same.
         metrics=["accuracy"] if classifier else None,
     )

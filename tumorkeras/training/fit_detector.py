@@ -20,6 +20,7 @@ from tumorkeras.errors import DataError
 from tumorkeras.models.detector import Detector
 from tumorkeras.spec import DataSpec, Training
 from tumorkeras.training.detect import compiled_detector, detect, precision_logs, takes_proposals, truth_of
+from tumorkeras.training.devices import clipping_whole, mirrored, strategy_of
 from tumorkeras.training.fit import fingerprint_of
 from tumorkeras.training.loop import run_epochs, warmed_up_cosine
 from tumorkeras.training.state import STATE_FOLDER, TrainingState
@@ -69,10 +70,13 @@ def fit_detector(
     """
     epochs = epochs or settings.epochs
     steps = math.ceil(len(training) / settings.batch_size)
-    model.compile(optimizer_for(settings, steps, epochs))
+    strategy = strategy_of(settings)
+    learner = mirrored(model, strategy)
+    with strategy.scope():
+        learner.compile(clipping_whole(optimizer_for(settings, steps, epochs)))
     of_model = [asdict(model.settings), training.spec.detector.model_dump(mode="json")]
     settled = [settings.model_dump(mode="json"), epochs, origin, of_model]
-    state = TrainingState(model, folder and folder / STATE_FOLDER, fingerprint_of(training, validation, settled))
+    state = TrainingState(learner, folder and folder / STATE_FOLDER, fingerprint_of(training, validation, settled))
     augment = [name for name in settings.augment if name != "shift"]
     external = takes_proposals(model)
     streamed = with_proposals(training, proposals_of(training, progress_bar=progress_bar)) if external else training
@@ -82,13 +86,13 @@ def fit_detector(
         return stream.map(set_apart) if external else stream
 
     run = run_epochs(
-        model,
+        learner,
         stream_of,
         steps,
         epochs,
         state=state,
         patience=settings.patience,
-        measure=_Measure(model, validation, settings.batch_size),
+        measure=_Measure(learner, validation, settings.batch_size),
         value_of=_loss_of_precision,
         progress_bar=progress_bar,
     )

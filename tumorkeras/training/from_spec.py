@@ -18,6 +18,7 @@ from tumorkeras.data.detection import DetectionSamples
 from tumorkeras.data.samples import Samples
 from tumorkeras.errors import ModelError
 from tumorkeras.spec import DataSpec, Part
+from tumorkeras.training.devices import devices_of
 from tumorkeras.training.folder import (
     PRETRAINING_FOLDER,
     TrainedModel,
@@ -97,6 +98,7 @@ def train(
     if model not in get_args(Kind):
         raise ModelError("train", [f"model: {model!r} is not one of {', '.join(get_args(Kind))}"])
     spec = spec if isinstance(spec, DataSpec) else DataSpec.from_yaml(spec)
+    devices = devices_of(spec.training)
     folder = None if output is None else Path(output)
     finished = folder is not None and is_complete(folder)
     if folder is not None and not finished:
@@ -126,6 +128,7 @@ def train(
     card = _card(spec, model, samples, network) | recipe.settle(network, training, validation)
     card["pretraining"] = "none" if start is None else kind_of(start)
     card["initial_sha256"] = origin
+    card["devices"] = len(devices)
     card["seconds_to_train"] = round(time.monotonic() - began, 1)
     read_on = "test" if samples.counts()["test"] else "val"
     if samples.counts()[read_on]:
@@ -266,5 +269,6 @@ def _card(spec: DataSpec, kind: Kind, samples: AnySamples, network: keras.Model)
         "counts": {name: int(count) for name, count in samples.counts().items()},
         "notes": list(samples.notes),
         "seed": spec.training.seed,
+        "strategy": spec.training.strategy,
         "versions": versions(),
     }

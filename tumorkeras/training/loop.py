@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tumorkeras.errors import ModelError
 from tumorkeras.progress import progress_bar as bar_of
+from tumorkeras.training.devices import shared_out
 from tumorkeras.training.state import Progress, TrainingState
 
 
@@ -34,7 +35,8 @@ def run_epochs(
     Parameters
     ----------
     model : keras.Model
-        Compiled. Where its optimizer keeps a moving average of the weights, that is what is measured and kept.
+        Compiled, in the scope of its strategy where it trains on several devices. Where its optimizer keeps a moving
+        average of the weights, that is what is measured and kept.
     stream : callable
         The endless training stream that begins with a given epoch.
     steps, epochs : int
@@ -59,19 +61,28 @@ def run_epochs(
     progress = state.restore()
     if progress.epoch < epochs and not progress.stopped:
         keeper = _Keeper(state, progress, patience, epochs, measure, value_of, progress_bar)
+        strategy = model.distribute_strategy
         with _without_retracing_warnings():
             model.fit(
-                stream(progress.epoch),
+                shared_out(stream(progress.epoch), strategy, fill=True),
                 steps_per_epoch=steps,
                 initial_epoch=progress.epoch,
                 epochs=epochs,
-                validation_data=held_out,
                 callbacks=[keeper],
                 verbose=0,
                 shuffle=False,
+                **_validation(held_out, strategy),
             )
     _check_finite(model, progress)
     return progress
+
+
+def _validation(held_out: tf.data.Dataset | None, strategy: tf.distribute.Strategy) -> dict[str, Any]:
+    """The arguments of Keras' fit: what is shared out has no end of its own."""
+    if held_out is None or strategy.num_replicas_in_sync == 1:
+        return {"validation_data": held_out}
+    parts = shared_out(held_out, strategy, fill=False)
+    return {"validation_data": parts, "validation_steps": int(held_out.cardinality())}
 
 
 @contextmanager

@@ -47,7 +47,8 @@ class TrainingState:
         self.folder = folder
         self.fingerprint = fingerprint
         self.best_weights = model.get_weights()
-        model.optimizer.build(model.trainable_variables)
+        with model.distribute_strategy.scope():
+            model.optimizer.build(model.trainable_variables)
 
     @property
     def _variables(self) -> list[Any]:

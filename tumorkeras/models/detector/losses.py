@@ -11,6 +11,7 @@ from tumorkeras.layers.box_coding import encode_boxes
 from tumorkeras.layers.detections import REGION_SPREAD
 from tumorkeras.layers.matching import POSITIVE, Matches, ObjectMatcher, sample
 from tumorkeras.models.detector.settings import TrainingSettings
+from tumorkeras.models.replicas import mean_over_replicas
 
 
 class Regions(NamedTuple):
@@ -74,10 +75,10 @@ def proposal_losses(
     wanted = encode_boxes(taken.boxes, tf.gather(anchors, rows))
     objectness = tf.nn.sigmoid_cross_entropy_with_logits(is_object, logits)
     shift = tf.reduce_sum(smooth_l1(deltas - wanted, 1 / 9), axis=-1)
-    count = tf.maximum(tf.reduce_sum(weight), 1.0)
+    count = tf.reduce_sum(weight)
     return {
-        "rpn_objectness_loss": tf.reduce_sum(objectness * weight) / count,
-        "rpn_box_loss": tf.reduce_sum(shift * weight * is_object) / count,
+        "rpn_objectness_loss": mean_over_replicas(tf.reduce_sum(objectness * weight), count),
+        "rpn_box_loss": mean_over_replicas(tf.reduce_sum(shift * weight * is_object), count),
     }
 
 
@@ -137,8 +138,8 @@ def region_losses(logits: tf.Tensor, deltas: tf.Tensor, regions: Regions) -> dic
     weight = tf.cast(tf.reshape(regions.chosen, (-1,)), tf.float32)
     classification = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, tf.cast(logits, tf.float32))
     shift = tf.reduce_sum(smooth_l1(tf.cast(deltas, tf.float32) - wanted, 1.0), axis=-1)
-    count = tf.maximum(tf.reduce_sum(weight), 1.0)
+    count = tf.reduce_sum(weight)
     return {
-        "region_class_loss": tf.reduce_sum(classification * weight) / count,
-        "region_box_loss": tf.reduce_sum(shift * weight * tf.cast(is_object, tf.float32)) / count,
+        "region_class_loss": mean_over_replicas(tf.reduce_sum(classification * weight), count),
+        "region_box_loss": mean_over_replicas(tf.reduce_sum(shift * weight * tf.cast(is_object, tf.float32)), count),
     }

@@ -104,7 +104,8 @@ class Detector(keras.Model):
         with tf.GradientTape() as tape:
             losses = self.losses_of(images, truth, seed, training=True)
             total = tf.add_n([*losses.values(), *self.losses])
-            scaled = self.optimizer.scale_loss(total)
+            # Devices that share a batch have the same losses, and the optimizer adds up their gradients.
+            scaled = self.optimizer.scale_loss(total / tf.distribute.get_strategy().num_replicas_in_sync)
         variables = self.trainable_variables
         self.optimizer.apply_gradients(
             zip(tape.gradient(scaled, [variable.value for variable in variables]), variables, strict=True)
