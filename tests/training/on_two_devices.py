@@ -20,7 +20,14 @@ from tumorkeras.data.samples import load_samples
 from tumorkeras.models import TrainingSettings, build_autoencoder, build_classifier
 from tumorkeras.models.replicas import mean_over_replicas
 from tumorkeras.spec import DataSpec, Training
-from tumorkeras.training.devices import clipping_whole, devices_of, mirrored, shared_out, strategy_of
+from tumorkeras.training.devices import (
+    clipping_whole,
+    devices_of,
+    mirrored,
+    share_statistics,
+    shared_out,
+    strategy_of,
+)
 from tumorkeras.training.fit import fit
 from tumorkeras.training.state import TrainingState
 
@@ -115,6 +122,22 @@ def means() -> list[float]:
     return [float(value) for value in shared.experimental_local_results(found)]
 
 
+def statistics() -> list[float]:
+    """Of batch normalisation on each device, where one found 0 and the other 1."""
+    shared = strategy_of(Training(strategy="mirrored"))
+    with shared.scope():
+        layer = keras.layers.BatchNormalization()
+        model = keras.Sequential([keras.Input((1,)), layer])
+
+    def on_each() -> None:
+        number = tf.distribute.get_replica_context().replica_id_in_sync_group
+        layer.moving_mean.assign(tf.fill([1], tf.cast(number, tf.float32)))
+
+    shared.run(on_each)
+    share_statistics(model)
+    return [float(value[0]) for value in shared.experimental_local_results(layer.moving_mean.value)]
+
+
 if __name__ == "__main__":
     (processor,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -123,6 +146,7 @@ if __name__ == "__main__":
     made = {
         "devices": {strategy: len(devices_of(Training(strategy=strategy))) for strategy in STRATEGIES},
         "means": means(),
+        "statistics": statistics(),
         "classifier": {strategy: classifier_of(strategy) for strategy in STRATEGIES},
         "autoencoder": {strategy: autoencoder_of(strategy, folder / strategy) for strategy in STRATEGIES},
         "detector": {strategy: detector_of(strategy) for strategy in STRATEGIES},

@@ -59,6 +59,10 @@ def test_a_mean_is_over_the_parts_of_all_devices(made):
     assert made["means"] == [0.75, 0.75]
 
 
+def test_running_statistics_are_the_mean_over_the_devices(made):
+    assert made["statistics"] == [0.5, 0.5]
+
+
 def test_one_device_alone_is_told_once(caplog):
     devices._tell_of_one.cache_clear()
     with caplog.at_level(logging.INFO, "tumorkeras"):

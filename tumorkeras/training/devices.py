@@ -89,11 +89,24 @@ def mirrored(model: keras.Model, strategy: tf.distribute.Strategy) -> keras.Mode
     if strategy.num_replicas_in_sync == 1:
         return model
     kind = type(model)
-    uneven = type(kind.__name__, (_UnevenParts, kind), {})
+    uneven: Any = type(kind.__name__, (_UnevenParts, kind), {})
     with strategy.scope():
         copy = uneven.from_config(model.get_config())
     copy.set_weights(model.get_weights())
     return copy
+
+
+def share_statistics(model: keras.Model) -> None:
+    """Give every device the mean of the running statistics that batch normalisation has on each.
+
+    Keras leaves them apart, and what is read of a model, saved or measured, would be those of the first device.
+    """
+    strategy = model.distribute_strategy
+    if strategy.num_replicas_in_sync == 1:
+        return
+    for variable in model.non_trainable_variables:
+        if variable.dtype.startswith("float"):
+            variable.assign(tf.reduce_mean(strategy.experimental_local_results(variable.value), axis=0))
 
 
 class _UnevenParts:
@@ -207,5 +220,5 @@ def clipping_whole(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Op
     if devices == 1:
         return optimizer
     kind = type(optimizer)
-    whole = type(kind.__name__, (_WholeGradients, kind), {})
+    whole: Any = type(kind.__name__, (_WholeGradients, kind), {})
     return whole.from_config({**optimizer.get_config(), "clipnorm": optimizer.clipnorm / devices})

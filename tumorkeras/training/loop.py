@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tumorkeras.errors import ModelError
 from tumorkeras.progress import progress_bar as bar_of
-from tumorkeras.training.devices import shared_out
+from tumorkeras.training.devices import share_statistics, shared_out
 from tumorkeras.training.state import Progress, TrainingState
 
 
@@ -128,6 +128,7 @@ class _Keeper(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         row = {name: float(value) for name, value in (logs or {}).items()}
+        share_statistics(self.model)
         with averaged_weights(self.model):
             row |= self.measure()
             self._keep_the_best(epoch, self.value_of(row))
