@@ -5,6 +5,7 @@ Two CPU devices stand for two GPUs. They have to be there before TensorFlow star
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from pathlib import Path
@@ -13,11 +14,11 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from made_detectors import CANVAS, blocks, small_detector
+from made_detectors import CANVAS, SMALL, blocks
 
 from tumorkeras.anchors import Anchors
 from tumorkeras.data.samples import load_samples
-from tumorkeras.models import TrainingSettings, build_autoencoder, build_classifier
+from tumorkeras.models import TrainingSettings, build_autoencoder, build_classifier, build_detector
 from tumorkeras.models.replicas import mean_over_replicas
 from tumorkeras.spec import DataSpec, Training
 from tumorkeras.training.devices import (
@@ -98,11 +99,12 @@ def detector_of(strategy: str) -> dict[str, Any]:
     batch = tf.nest.map_structure(lambda array: np.concatenate([array, array]), {"images": images, **objects})
     shares = {"rpn_positive_share": 1.0, "region_positive_share": 1.0}
     every = TrainingSettings(rpn_samples=10_000, region_samples=REGIONS, **shares)
-    options = {"rpn_proposals": REGIONS - 1, "rpn_nms_iou": 1.0, "dropout": 0.0, "fusion": "deepest", "training": every}
+    small = {**SMALL, "anchors": ANCHORS, "fusion": "deepest", "rpn_proposals": REGIONS - 1, "rpn_nms_iou": 1.0}
     keras.utils.set_random_seed(1)
     backbone = build_autoencoder((*CANVAS, 1), filters=(4, 4), pool=4, bottleneck=None)
+    detector = build_detector((*CANVAS, 1), 1, backbone=backbone, dropout=0.0, training=every, **small)
     shared = strategy_of(Training(strategy=strategy))
-    model = mirrored(small_detector(1, backbone=backbone, anchors=ANCHORS, **options), shared)
+    model = mirrored(detector, shared)
     with shared.scope():
         model.compile(clipping_whole(keras.optimizers.AdamW(0.01, clipnorm=0.1, use_ema=True, ema_momentum=0.5)))
     stream = shared_out(tf.data.Dataset.from_tensors(batch).repeat(), shared, fill=True)
@@ -141,6 +143,7 @@ def statistics() -> list[float]:
 if __name__ == "__main__":
     (processor,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
+    gc.disable()
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})  # it costs more than it brings here
     folder = Path(sys.argv[1])
     made = {
