@@ -154,9 +154,18 @@ def test_the_list_with_which_it_began_is_scored(output):
     gone = [k for k in range(10) if k != 5]
     now = plan([PATHS[k] for k in gone], width=3, carried=carried.iloc[gone])
     with Parts.open(output, now, TEMPLATE, resume=True) as parts:
-        assert (parts.plan.paths, parts.plan.width) == (PATHS, 4)
+        assert (parts.plan.paths[:], parts.plan.width) == (PATHS, 4)
         pd.testing.assert_frame_equal(parts.plan.carried, carried)
         assert list(parts.missing()) == [(4, 8), (8, 10)]
+
+
+def test_names_that_are_no_utf8_are_kept_and_told(output):
+    paths = ["a\udcff.png", "é 漢.png", "\ud800.png", "c.png"]
+    begun(output, paths=paths)
+    with Parts.open(output, plan(paths), TEMPLATE, resume=True) as parts:
+        assert parts.plan.paths[:] == paths
+    with pytest.raises(DataError, match=r"2 are new, such as \\udcfe.png, d.png"):
+        begun(output, paths=[*paths, "\udcfe.png", "d.png"])
 
 
 @pytest.mark.parametrize(
@@ -182,7 +191,7 @@ def test_other_values_of_carried_columns_are_refused(output):
 
 def test_lists_that_cannot_be_written_down(output):
     wrong = {
-        "is no UTF-8": plan([*PATHS, "a\udc80.png"]),
+        "carried columns: cannot be written down: .* surrogates": plan(carried=pd.DataFrame({"a": ["\ud800"] * 10}, dtype=object)),
         "3 rows of carried columns found, expected 10": plan(carried=pd.DataFrame({"a": [1, 2, 3]})),
         "carried columns: cannot be written down": plan(carried=pd.DataFrame({"a": [1, "x", []] + [None] * 7})),
     }

@@ -33,6 +33,10 @@ Answer = Mapping[str, Any]
 Tensors = Mapping[str, TensorInfo]
 
 
+class CallError(Exception):
+    """The model failed on a batch, perhaps for want of memory; it may answer a smaller one."""
+
+
 class Backend(NamedTuple):
     """A model as its signatures.
 
@@ -45,7 +49,8 @@ class Backend(NamedTuple):
     inputs, outputs : callable
         Name of a signature -> what it reads and what it gives.
     function : callable
-        Name of a signature that reads one array -> a function from a batch of it to the outputs by name.
+        Name of a signature that reads one array -> a function from a batch of it to the outputs by name. It raises
+        CallError or an error of TensorFlow where it fails on the batch, ModelError where no other would do better.
     identity : dict
         ``model``, ``version`` and ``sha256`` of what answers; None where it is not known.
     """
@@ -123,7 +128,14 @@ def _of_format(folder: Path, runtime: str) -> Backend:
 
     def function(name: str) -> Callable[[Any], Answer]:
         (key,) = signatures[name].inputs
-        return lambda batch: run({key: batch})
+
+        def call(batch: Any) -> Answer:
+            try:
+                return run({key: batch})
+            except ModelError as error:
+                raise CallError("; ".join(error.faults) or error.heading) from None
+
+        return call
 
     return _beside(folder, [DEFAULT], signatures, function)
 

@@ -7,8 +7,8 @@ import time
 
 import numpy as np
 import psutil
-import tensorflow as tf
 
+from tumorkeras.scoring.backends import CallError
 from tumorkeras.scoring.predictor import Predictor
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def choose_batch_size(predictor: Predictor, example: np.ndarray | None) -> int:
     example : ndarray or None
         A sample; without one the size is 32.
     """
-    if example is None:
+    if example is None or predictor.fault_of(example[None]):  # which is said where it is scored
         return USUAL
     began, best, best_rate = time.monotonic(), 1, 0.0
     for size in SIZES:
@@ -40,7 +40,7 @@ def choose_batch_size(predictor: Predictor, example: np.ndarray | None) -> int:
         before = psutil.Process().memory_info().rss
         try:
             rate = _rate(predictor, batch)
-        except tf.errors.OpError:  # memory does not hold it, or it is said where the sample is scored
+        except CallError:  # memory does not hold it, or it is said where the sample is scored
             break
         taken = psutil.Process().memory_info().rss - before
         if rate > GAIN * best_rate:

@@ -265,8 +265,13 @@ class Job:
             inputs = self._inputs
             if isinstance(inputs, FileInputs):  # of a job that goes on the list with which it began
                 inputs = inputs.listed(parts.plan.paths, parts.plan.carried)
-            for window, table in self._windows(inputs, list(starmap(range, parts.missing())), size):
-                parts.add(window.start, window.stop, table)
+            try:
+                for window, table in self._windows(inputs, list(starmap(range, parts.missing())), size):
+                    parts.add(window.start, window.stop, table)
+            except KeyboardInterrupt:
+                kept, total = parts.counts.ok + parts.counts.error, parts.counts.inputs
+                logger.info("%s keeps %s of %s inputs", parts_folder(output).name, f"{kept:,}", f"{total:,}")
+                raise
             _tell(parts.counts.inputs, parts.counts.error)
             return parts.finish(self._predictor.origin.classes)
 

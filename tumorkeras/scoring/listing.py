@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any, overload
 
 import pandas as pd
+import pyarrow as pa
 
 from tumorkeras.data.image_files import PASSED_OVER, find_samples
 from tumorkeras.errors import DataError, shortened
 
 ARCHIVE = ".npz"
+_CODE = ("utf-8", "surrogatepass")  # what holds every name that there may be
 EXPECTED = "a path, a pattern, an iterable of paths, or a table with a column of paths"
 
 Given = str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | pd.DataFrame
@@ -38,8 +40,18 @@ class Paths(Sequence[str]):
         self._text = bytearray()
         self._ends = array("q", [0])
         for path in paths:
-            self._text += path.encode("utf-8", "surrogatepass")
+            self._text += path.encode(*_CODE)
             self._ends.append(len(self._text))
+
+    def as_bytes(self) -> pa.Array:
+        """The names as they are kept, without a copy: a file of text could not hold those that are no UTF-8."""
+        buffers = [None, pa.py_buffer(self._ends), pa.py_buffer(self._text)]
+        return pa.Array.from_buffers(pa.large_binary(), len(self), buffers)
+
+    @classmethod
+    def from_bytes(cls, names: pa.ChunkedArray) -> Paths:
+        """Read back what :meth:`as_bytes` gave."""
+        return cls(path_of(name) for chunk in names.chunks for name in chunk.to_pylist())
 
     def __len__(self) -> int:
         return len(self._ends) - 1
@@ -55,7 +67,12 @@ class Paths(Sequence[str]):
         return self._path(numbers) if isinstance(numbers, int) else list(map(self._path, numbers))
 
     def _path(self, number: int) -> str:
-        return self._text[self._ends[number] : self._ends[number + 1]].decode("utf-8", "surrogatepass")
+        return path_of(self._text[self._ends[number] : self._ends[number + 1]])
+
+
+def path_of(name: bytes | bytearray) -> str:
+    """A path from its bytes among :class:`Paths`."""
+    return name.decode(*_CODE)
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 
 from tumorkeras.errors import DataError
+from tumorkeras.scoring.backends import CallError
 from tumorkeras.scoring.blocks import Block
 from tumorkeras.scoring.inputs import Inputs
 from tumorkeras.scoring.predictor import Predictor
@@ -124,8 +124,10 @@ def _score_block(
 
 def score_batch(predictor: Predictor, samples: np.ndarray) -> Results:
     """Score the rows that can be: answers (n, *shape), not numbers where a fault says why."""
+    results = np.full((len(samples), *predictor.shape), np.nan, "float32")
+    if fault := predictor.fault_of(samples):
+        return results, [fault] * len(samples)
     batch = samples if samples.dtype == object else predictor.as_read(samples)
-    results = np.full((len(batch), *predictor.shape), np.nan, "float32")
     errors = _faults_of(batch)
     fit = np.flatnonzero([error is None for error in errors])
     if not len(fit):
@@ -150,9 +152,8 @@ def _answers(predictor: Predictor, batch: np.ndarray) -> Results:
     """The model's answers; where it fails on a batch, such as one that memory does not hold, one row at a time."""
     try:
         return predictor.run(batch), [None] * len(batch)
-    except tf.errors.OpError as error:
+    except CallError as error:
         if len(batch) == 1:
-            reason = f"the model failed on it: {str(error.message).splitlines()[0]}"
-            return np.full((1, *predictor.shape), np.nan, "float32"), [reason]
+            return np.full((1, *predictor.shape), np.nan, "float32"), [f"the model failed on it: {error}"]
     singles = [_answers(predictor, batch[row : row + 1]) for row in range(len(batch))]
     return np.concatenate([found for found, _ in singles]), [fault for _, faults in singles for fault in faults]

@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tumorkeras.changes import changed_fields
-from tumorkeras.errors import DataError, shortened
+from tumorkeras.errors import DataError
 from tumorkeras.files import whole_file
+from tumorkeras.scoring.listing import Paths, path_of, shown
 
 PLAN, INPUTS = "_scoring.json", "_inputs.parquet"
 FORMAT = 1
@@ -105,13 +106,13 @@ def read_plan(folder: Path) -> tuple[Plan, dict[str, str]]:
         raise _damaged(folder, PLAN, error) from None
     try:
         with pq.ParquetFile(folder / INPUTS) as file:
-            inputs = file.read().to_pandas()
-        paths = inputs.pop(PATH).tolist()
-        if len(paths) != total:
-            raise ValueError(f"{len(paths)} inputs found, expected {total}")
-    except (OSError, ValueError, KeyError) as error:
+            inputs = file.read()
+        if len(inputs) != total:
+            raise ValueError(f"{len(inputs)} inputs found, expected {total}")
+        paths, carried = Paths.from_bytes(inputs[PATH]), inputs.drop_columns(PATH).to_pandas()
+    except (OSError, ValueError, KeyError, AttributeError) as error:
         raise _damaged(folder, INPUTS, error) from None
-    return Plan(settings, paths, width, inputs if len(inputs.columns) else None), columns
+    return Plan(settings, paths, width, carried if len(carried.columns) else None), columns
 
 
 def check_same(folder: Path, frozen: Plan, now: Plan, columns: dict[str, str], columns_now: dict[str, str]) -> None:
@@ -124,7 +125,9 @@ def check_same(folder: Path, frozen: Plan, now: Plan, columns: dict[str, str], c
     """
     faults = changed_fields(frozen.settings, json.loads(json.dumps(now.settings)))
     faults += changed_fields({"columns": columns}, {"columns": columns_now})
-    faults += _other_inputs(_input_table(frozen).to_pandas(), _input_table(now).to_pandas())
+    before, after = _input_table(frozen), _input_table(now)
+    if not after.equals(before):
+        faults += _other_inputs(before.to_pandas(), after.to_pandas())
     if faults:
         heading = f"{folder}: holds another scoring, which has not ended; give the same to go on, or {ANEW}"
         raise DataError(heading, faults)
@@ -132,16 +135,20 @@ def check_same(folder: Path, frozen: Plan, now: Plan, columns: dict[str, str], c
 
 def _other_inputs(frozen: pd.DataFrame, now: pd.DataFrame) -> list[str]:
     """What is in the list now and was not in it."""
-    new = now.loc[_beyond(now[[PATH]], frozen[[PATH]]), PATH].tolist()
+    new = _names(now[_beyond(now[[PATH]], frozen[[PATH]])])
     if new:
         return [f"inputs: {len(new)} are new, such as {', '.join(new[:MOST_NAMED])}"]
     if frozen.columns.tolist() != now.columns.tolist():
         names = [", ".join(map(str, frame.columns.drop(PATH))) or "nothing" for frame in (frozen, now)]
         return [f"columns carried along: it was {names[0]}, now it is {names[1]}"]
-    other = now.loc[_beyond(now, frozen), PATH].tolist()
+    other = _names(now[_beyond(now, frozen)])
     if other:
         return [f"columns carried along: {len(other)} inputs have other values, such as {other[0]}"]
     return []
+
+
+def _names(inputs: pd.DataFrame) -> list[str]:
+    return [shown(path_of(name)) for name in inputs[PATH]]
 
 
 def _beyond(now: pd.DataFrame, before: pd.DataFrame) -> np.ndarray:
@@ -161,18 +168,12 @@ def _input_table(plan: Plan) -> pa.Table:
     if len(frame) != len(plan.paths):
         raise DataError("score", [f"{len(frame)} rows of carried columns found, expected {len(plan.paths)}"])
     try:
-        frame.insert(0, PATH, pd.Series(list(plan.paths), dtype="str", index=frame.index))
-        return pa.Table.from_pandas(frame, preserve_index=False)
-    except UnicodeEncodeError:
-        odd = [ascii(path) for path in plan.paths if not path.isprintable() and _is_broken(path)]
-        faults = [f"the name {path} is no UTF-8; rename the file" for path in odd]
-        raise DataError("score", shortened(faults or ["a carried column holds text that is no UTF-8"])) from None
+        carried = pa.Table.from_pandas(frame, preserve_index=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, ValueError) as error:
         raise DataError("score", [f"carried columns: cannot be written down: {error}"]) from None
-
-
-def _is_broken(path: str) -> bool:
-    return any("\ud800" <= letter <= "\udfff" for letter in path)
+    names = (plan.paths if isinstance(plan.paths, Paths) else Paths(plan.paths)).as_bytes()
+    schema = pa.schema([pa.field(PATH, names.type), *carried.schema], carried.schema.metadata)
+    return pa.table([names, *carried.columns], schema=schema)
 
 
 def _damaged(folder: Path, name: str, error: Exception) -> DataError:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
-from tumorkeras.data.agreement import ModelOrigin, Shape
+from tumorkeras.data.agreement import ModelOrigin, Shape, fits
 from tumorkeras.errors import ModelError
-from tumorkeras.scoring.backends import DEFAULT, Answer, Backend, Tensors, backend_of
+from tumorkeras.scoring.backends import DEFAULT, Answer, Backend, CallError, Tensors, backend_of
 
 UINT8 = "serving_uint8"  # of the same images as the default signature, in whole grey levels
 # What is read of each kind of answer.
@@ -60,6 +61,18 @@ class Predictor:
         """Whether it decodes the files itself."""
         return "string" in self.functions
 
+    def fault_of(self, samples: np.ndarray) -> str | None:
+        """What keeps a batch of samples from being read, if anything does; of files (batch,) as bytes, nothing."""
+        if samples.dtype == object:
+            return None
+        if self.reads_files:
+            return "is an array, and the signature reads encoded images"
+        if not fits(samples.shape[1:], self.origin.shape):
+            return f"has the shape {samples.shape[1:]}, the signature reads {self.origin.shape}"
+        if {samples.dtype.name, "float32"}.isdisjoint(self.functions):
+            return f"holds {samples.dtype} values, and the signature reads whole grey levels (uint8)"
+        return None
+
     def as_read(self, samples: np.ndarray) -> np.ndarray:
         """Samples in a dtype that is read: whole grey levels where both have them, else float32."""
         if samples.dtype.name in self.functions:
@@ -68,8 +81,19 @@ class Predictor:
             return np.ascontiguousarray(samples, dtype="float32")
 
     def run(self, batch: np.ndarray) -> np.ndarray:
-        """Answers (batch, *shape) float32 to a batch of :meth:`as_read`, or of files (batch,) as bytes."""
-        return self.functions["string" if batch.dtype == object else batch.dtype.name](batch)
+        """Answers (batch, *shape) float32 to a batch of :meth:`as_read`, or of files (batch,) as bytes.
+
+        Raises
+        ------
+        CallError
+            If the model fails on it.
+        """
+        try:
+            return self.functions["string" if batch.dtype == object else batch.dtype.name](batch)
+        except tf.errors.OpError as error:
+            raise CallError(str(error.message).partition("\n")[0]) from None
+        except MemoryError:
+            raise CallError("there is not enough memory for it") from None
 
 
 def load_predictor(model: Any, signature: str | None = None, runtime: str | None = None) -> Predictor:

@@ -145,16 +145,33 @@ class DatasetInputs:
 
     def example(self) -> np.ndarray | None:
         """A sample like those that will be scored."""
-        return next(iter(self._samples.take(1).as_numpy_iterator()), None)
+        first = next(_elements(self._samples.take(1)))
+        return first if isinstance(first, np.ndarray) else None
 
     def windows(self, ranges: Iterable[range], batch_size: int) -> Iterator[tuple[range, Iterable[Block]]]:
         """The samples, window by window, which must be gone through in this order."""
-        elements, place = self._samples.prefetch(tf.data.AUTOTUNE).as_numpy_iterator(), 0
+        elements, place = _elements(self._samples.prefetch(tf.data.AUTOTUNE)), 0
         for window in ranges:
             own = islice(elements, window.start - place, window.stop - place)
             place = window.stop
             paths = [_DATASET] * len(window)
             yield window, [Block(paths, window, window, partial(of_one_size, own))]
+
+
+def _elements(dataset: tf.data.Dataset) -> Iterator[np.ndarray | str]:
+    """The samples, without an end: where one fails, or there are fewer than were counted, why there is none."""
+    elements = dataset.as_numpy_iterator()
+    while True:
+        try:
+            yield next(elements)
+        except StopIteration:
+            yield "the tf.data set ended before it"
+        except tf.errors.OpError as error:
+            yield f"the tf.data set failed on it: {_first_line(error)}"
+
+
+def _first_line(error: tf.errors.OpError) -> str:
+    return str(error.message).partition("\n")[0]
 
 
 def _may_be(found: tuple[int | None, ...], shape: tuple[int | None, ...]) -> bool:
@@ -169,5 +186,9 @@ def _length(dataset: tf.data.Dataset) -> int:
     if length == tf.data.INFINITE_CARDINALITY:
         raise DataError("score", ["inputs: the tf.data set has no end; take(n) makes one of it"])
     if length == tf.data.UNKNOWN_CARDINALITY:
-        return int(dataset.reduce(np.int64(0), lambda count, _: count + 1))
+        try:
+            return int(dataset.reduce(np.int64(0), lambda count, _: count + 1))
+        except tf.errors.OpError as error:
+            fault = f"inputs: the tf.data set fails where its samples are counted: {_first_line(error)}"
+            raise DataError("score", [fault]) from None
     return length

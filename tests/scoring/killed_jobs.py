@@ -1,0 +1,71 @@
+"""Score into one output again and again, each time ended at another place, until it is whole; run as a script.
+
+Arguments: the output, an export, a folder of images, how many ends, and a seed. By turns they are a kill and an
+interrupt, as Ctrl-C sends it to all processes of a terminal. Prints how each run has ended, and what it said last.
+"""
+
+import contextlib
+import io
+import json
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+from tumorkeras.cli import main
+from tumorkeras.scoring.predictor import Predictor
+
+BATCH_SIZE = 1
+SECONDS = 0.005  # of a call of the model, that there is something to be in the middle of
+
+
+def start(output: Path, export: str, images: str, said: Path) -> int:
+    """Start the verb in a process, with a group of its own."""
+    child = os.fork()
+    if child:
+        return child
+    os.setpgid(0, 0)
+    run = Predictor.run
+    Predictor.run = lambda self, batch: time.sleep(SECONDS) or run(self, batch)
+    sys.argv = ["tumorkeras", "score", export, images, "--output", str(output), "--batch-size", str(BATCH_SIZE)]
+    status = 0
+    with said.open("w") as file, contextlib.redirect_stderr(file), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            main()
+        except SystemExit as stop:
+            status = stop.code or 0
+    os._exit(status)
+
+
+def wait_for_parts(child: int, folder: Path, count: int) -> None:
+    while len(list(folder.glob("part-*"))) < count and is_running(child):
+        time.sleep(0.001)
+
+
+def is_running(child: int) -> bool:
+    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
+
+def ended(child: int) -> str:
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return signal.Signals(-status).name if status < 0 else str(status)
+
+
+def run(output: Path, export: str, images: str, count: int, seed: int) -> None:
+    generator, folder, said = random.Random(seed), output.with_name(f"{output.name}.parts"), output.with_name("said")
+    ends = []
+    for number in range(count):
+        child = start(output, export, images, said)
+        wait_for_parts(child, folder, number + 1)
+        time.sleep(generator.random() * 16 * SECONDS * BATCH_SIZE)
+        os.killpg(child, signal.SIGINT if number % 2 else signal.SIGKILL)
+        ends.append((ended(child), said.read_text()))
+    ends.append((ended(start(output, export, images, said)), said.read_text()))
+    said.unlink()
+    print(json.dumps(ends))
+
+
+if __name__ == "__main__":
+    run(Path(sys.argv[1]), *sys.argv[2:4], int(sys.argv[4]), int(sys.argv[5]))

@@ -1,0 +1,375 @@
+"""Jobs that are cut off, and inputs at fault: a job goes on as if nothing had been, and every input has its outcome."""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from made_scans import scan, write_scans
+from made_series import write_dicom
+
+import tumorkeras
+from tumorkeras.data.images import read_image
+from tumorkeras.errors import DataError, TumorKerasError
+from tumorkeras.scoring import files, job, score
+
+pytestmark = pytest.mark.usefixtures("quick_reading")
+
+
+@pytest.fixture
+def output(tmp_path):
+    return tmp_path / "found.parquet"
+
+
+def stopped(model, inputs, output, before_calls, **options):
+    """The parts of a job in windows of 32 that was interrupted in the second."""
+    scored = []
+
+    def interrupt(batch):
+        scored.extend(batch)
+        if len(scored) > 32:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        before_calls(interrupt, patch)
+        with pytest.raises(KeyboardInterrupt):
+            score(model, inputs, output=output, batch_size=options.pop("batch_size", 2), **options)
+    parts = output.with_name(f"{output.name}.parts")
+    assert len(list(parts.glob("part-*"))) == 1
+    assert not output.exists()
+    return parts
+
+
+# ------------------------------------------------------------------------------------------- going on
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_a_job_that_was_interrupted_goes_on_with_what_is_missing(tumours, scans, scanned, tmp_path, before_calls, ending):
+    output, calls = tmp_path / f"found.{ending}", []
+    stopped(tumours, scans, output, before_calls)
+    before_calls(lambda batch: calls.append(len(batch)))
+    assert score(tumours, scans, batch_size=2, output=output) == output
+    assert sum(calls) == 8  # of the second window
+    if ending == "csv":
+        assert output.read_text() == scanned.to_csv(index=False)
+    else:
+        pd.testing.assert_frame_equal(pd.read_parquet(output), scanned, check_exact=True)
+    assert os.listdir(tmp_path) == [output.name]
+    # A finished job is no job that was interrupted.
+    score(tumours, scans, batch_size=2, output=output)
+    assert sum(calls) == 8 + 39
+
+
+def test_a_table_with_carried_columns_goes_on(tumours, scans, output, before_calls):
+    ages = pd.array([None, *range(39)], "Int64")
+    given = pd.DataFrame({"path": sorted(map(str, scans.iterdir())), "age": ages, "site": ["é", None] * 20})
+    stopped(tumours, given, output, before_calls)
+    with pytest.raises(DataError, match="1 inputs have other values, such as .*003.png"):
+        score(tumours, given.assign(site=[*given["site"][:3], "west", *given["site"][4:]]), batch_size=2, output=output)
+    with pytest.raises(DataError, match="columns carried along: it was age, site, now it is age"):
+        score(tumours, given[["path", "age"]], batch_size=2, output=output)
+    score(tumours, given, batch_size=2, output=output)
+    pd.testing.assert_frame_equal(pd.read_parquet(output), score(tumours, given, batch_size=2), check_exact=True)
+
+
+def test_what_has_changed_is_refused_by_name(tumours, scans, scanned, output, tmp_path, before_calls):
+    images = shutil.copytree(scans, tmp_path / "images")
+    parts = stopped(tumours, images, output, before_calls)
+    other = shutil.copytree(tumours, tmp_path / "tumours" / "2")
+    with (other / "saved_model.pb").open("ab") as file:
+        file.write(b"\xc0\x3e\x01")  # a field that nobody knows
+    for model, options, faults in (
+        (other, {}, ["sha256: it was", "version: it was 1, now it is 2"]),
+        (tumours, {"signature": "features"}, ["signature: it was 'serving_default', now it is 'features'"]),
+        (tumours, {"batch_size": 4}, ["batch_size: it was 2, now it is 4"]),
+    ):
+        with pytest.raises(DataError, match="holds another scoring.*resume=False starts anew") as caught:
+            score(model, images, output=output, **{"batch_size": 2, **options})
+        for fault in faults:
+            assert fault in str(caught.value)
+    shutil.copy(scans / "000.png", images / "new.png")
+    with pytest.raises(DataError, match="inputs: 1 are new, such as .*new.png"):
+        score(tumours, images, batch_size=2, output=output)
+    assert len(list(parts.glob("part-*"))) == 1
+    # Started anew, all of them are scored; of those that are gone in the middle it is said.
+    assert len(pd.read_parquet(score(tumours, images, batch_size=2, output=output, resume=False))) == 41
+    output.unlink()
+    stopped(tumours, images, output, before_calls)
+    for name in ("000.png", "039.png", "new.png"):
+        (images / name).unlink()
+    found = pd.read_parquet(score(tumours, images, batch_size=2, output=output))
+    assert len(found) == 41
+    assert found["status"][0] == "ok"  # it was scored before
+    assert found["error"][39:].tolist() == ["there is no such file"] * 2
+    numbers = scanned.columns[4:]
+    pd.testing.assert_frame_equal(found.loc[:38, numbers], scanned.loc[:38, numbers], check_exact=True)
+
+
+def test_other_arrays_are_refused(tumours, output, before_calls):
+    images = np.random.default_rng(0).integers(0, 255, (40, 9, 9, 1), dtype="uint8")
+    stopped(tumours, images, output, before_calls)
+    with pytest.raises(DataError, match="inputs_sha256: it was"):
+        score(tumours, images[::-1], batch_size=2, output=output)
+    score(tumours, images, batch_size=2, output=output)
+    pd.testing.assert_frame_equal(pd.read_parquet(output), score(tumours, images, batch_size=2), check_exact=True)
+
+
+def test_a_job_goes_on_with_the_batch_size_with_which_it_began(tumours, scans, output, before_calls, monkeypatch):
+    monkeypatch.setattr(job, "choose_batch_size", lambda predictor, example: 2)
+    stopped(tumours, scans, output, before_calls, batch_size="auto")
+    monkeypatch.setattr(job, "choose_batch_size", lambda predictor, example: 3)
+    found = pd.read_parquet(score(tumours, scans, output=output))
+    assert found.attrs["scoring"]["batch_size"] == 2
+    assert pd.read_parquet(score(tumours, scans, output=output)).attrs["scoring"]["batch_size"] == 3
+
+
+def test_names_that_are_no_utf8_are_read_after_an_interrupt(tumours, tmp_path, output, before_calls):
+    images = write_scans(tmp_path, 6)
+    odd = Path(os.fsdecode(os.fsencode(images) + b"/\xff\xe9.png"))
+    odd.write_bytes((images / "000.png").read_bytes())
+    given = [*sorted(images.glob("0*")), odd, tmp_path / "\ud800.png"] * 5
+    stopped(tumours, given, output, before_calls)
+    found = pd.read_parquet(score(tumours, given, batch_size=2, output=output))
+    pd.testing.assert_frame_equal(found, score(tumours, given, batch_size=2), check_exact=True)
+    assert set(found.loc[found["path"] == f"{images}/\\udcff\\udce9.png", "status"]) == {"ok"}
+    assert found.loc[found["path"] == f"{images}/\\ud800.png", "error"].str.contains("cannot be opened|name").all()
+    numbers = found.columns[5:]
+    pd.testing.assert_series_equal(found.loc[6, numbers], found.loc[0, numbers], check_names=False, rtol=1e-5)
+
+
+def ended_again_and_again(output, export, images, count, seed):
+    """How each of some calls has ended and what it said, and the table that the last one has written."""
+    script = Path(__file__).with_name("killed_jobs.py")
+    call = [sys.executable, script, output, export, images, str(count), str(seed)]
+    environment = os.environ | {"PYTHONPATH": str(Path(tumorkeras.__file__).parents[1]), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(call, capture_output=True, text=True, check=False, env=environment, start_new_session=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout), pd.read_parquet(output)
+
+
+def test_a_kill_and_an_interrupt_leave_no_trace(tumours, scans, output):
+    ends, found = ended_again_and_again(output, tumours, scans, 2, seed=0)
+    assert [end for end, _ in ends] == ["SIGKILL", "130", "0"]
+    said = ends[1][1].splitlines()
+    assert said[-1] == "tumorkeras: stopped; the same command goes on from where it was"
+    assert said[-2].startswith(f"{output.name}.parts keeps 32 of 40 inputs")
+    pd.testing.assert_frame_equal(found, score(tumours, scans, batch_size=1), check_exact=True)
+    assert os.listdir(output.parent) == [output.name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_many_ends_leave_no_trace(tumours, tmp_path, output, seed):
+    (tmp_path / "scans").mkdir()
+    images = write_scans(tmp_path / "scans", 200)
+    ends, found = ended_again_and_again(output, tumours, images, 10, seed)
+    assert {"SIGKILL", "130"} <= {end for end, _ in ends}
+    pd.testing.assert_frame_equal(found, score(tumours, images, batch_size=1), check_exact=True)
+
+
+# ------------------------------------------------------------------------------------------- the disk and the model
+
+
+@contextmanager
+def files_of_at_most(size):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_stops_the_job_which_goes_on_later(tumours, output, before_calls, monkeypatch):
+    images = np.random.default_rng(0).integers(0, 255, (1000, 9, 9, 1), dtype="uint8")
+    parts = stopped(tumours, images, output, before_calls)
+    size = max(path.stat().st_size for path in parts.iterdir())
+    with files_of_at_most(size // 2), pytest.raises(DataError, match="cannot be written: File too large") as caught:
+        score(tumours, images, batch_size=2, output=output)
+    assert "the parts in found.parquet.parts stay, and once that is mended the same call goes on" in str(caught.value)
+    with files_of_at_most(2 * size), pytest.raises(DataError, match=r"found.parquet: cannot be written"):
+        score(tumours, images, batch_size=2, output=output)  # the parts find room, and not all of them in one file
+    before_calls(lambda batch: pytest.fail("all was scored"), monkeypatch)
+    found = pd.read_parquet(score(tumours, images, batch_size=2, output=output))
+    assert found["id"].tolist() == list(range(1000))
+
+
+def test_where_the_model_fails_on_a_batch_its_rows_are_scored_one_by_one(tumours, scans, scanned, before_calls):
+    sizes = []
+
+    def fail(batch):
+        sizes.append(len(batch))
+        if len(batch) > 1:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor\n\nmore words")
+        if batch.shape[1:3] == scan(38).shape:
+            raise MemoryError
+
+    before_calls(fail)
+    found = score(tumours, [*scans.glob("03*"), *scans.glob("03*")], batch_size=2)
+    assert set(sizes) == {1, 2}
+    failed = found["path"].str.endswith("038.tif")
+    assert found.index[found["status"] == "error"].tolist() == found.index[failed].tolist()
+    assert set(found.loc[failed, "error"]) == {"the model failed on it: there is not enough memory for it"}
+    wanted = scanned.set_index("path").loc[found["path"][~failed], "probability_benign"]
+    np.testing.assert_allclose(found["probability_benign"][~failed], wanted, rtol=1e-5)
+
+
+def test_a_model_that_always_fails_gives_errors_with_every_runtime(tumours, scans, before_calls, monkeypatch):
+    def fail(batch):
+        raise tf.errors.InternalError(None, None, "")
+
+    before_calls(fail, monkeypatch)
+    assert set(score(tumours, scans / "00[0-5].*")["error"]) == {"the model failed on it: "}
+    monkeypatch.undo()
+    monkeypatch.setattr("tumorkeras.serving.formats._loaded", lambda *_: _Broken())
+    found = score(tumours, np.zeros((3, 8, 8, 1)), runtime="onnx")
+    assert found["error"][0].startswith("the model failed on it: ")
+    assert "no such kernel" in found["error"][0]
+
+
+class _Broken:
+    inputs = {"inputs": (None, None, None, 1)}
+
+    def run(self, inputs):
+        raise RuntimeError("no such kernel")
+
+
+# ------------------------------------------------------------------------------------------- inputs at fault
+
+
+def test_a_folder_of_everything(tumours, tmp_path, output):
+    images = tmp_path / "images"
+    images.mkdir()
+    good = cv2.imencode(".png", scan(0))[1].tobytes()
+    wide = cv2.imencode(".png", np.zeros((1, 60_000), "uint8"))[1].tobytes()
+    files = {
+        "cut.png": lambda path: path.write_bytes(good[:-30]),
+        "dangling.png": lambda path: path.symlink_to("none.png"),
+        "empty.png": lambda path: path.write_bytes(b""),
+        "gone.png": lambda path: path.write_bytes(good),
+        "loop.png": lambda path: path.symlink_to("loop.png"),
+        "nan.tif": lambda path: cv2.imwrite(str(path), np.full((9, 9), np.nan, "float32")),
+        "pipe.npy": os.mkfifo,
+        "pipe.png": os.mkfifo,
+        "text.png": lambda path: path.write_text("no image"),
+        "zip.npz": lambda path: path.write_bytes(b"PK\3\4"),
+        # These can be scored.
+        'a, "b"\n.png': lambda path: path.write_bytes(good),
+        "deep/good.png": lambda path: path.write_bytes(good),
+        "wide.png": lambda path: path.write_bytes(wide),
+        "x" * 240 + ".png": lambda path: path.write_bytes(good),
+        "ü 漢字😀.png": lambda path: path.write_bytes(good),
+        os.fsdecode(b"\xff\xe9.png"): lambda path: path.write_bytes(good),
+    }
+    (images / "deep").mkdir()
+    (images / "folder.png").mkdir()
+    (images / "deep" / "above").symlink_to(images)
+    for name, make in files.items():
+        make(images / name)
+    paths = [str(images / name) for name in files]
+    given = [*sorted(paths), images / "folder.png", images / ("y" * 300 + ".png"), *paths[-3:]]
+    found = pd.read_parquet(score(tumours, given, batch_size=2, output=output))
+    assert found["path"].tolist() == [os.fspath(path).encode(errors="backslashreplace").decode() for path in given]
+    failed = {Path(path).name for path in found.loc[found["status"] == "error", "path"]}
+    assert failed == {*list(files)[:10], "y" * 300 + ".png", "folder.png"} - {"gone.png"}
+    reasons = found.set_index("path")["error"]
+    for name, words in {"empty": "the file is empty", "pipe": "is a pipe", "dangling": "no such file"}.items():
+        assert words in reasons[f"{images}/{name}.png"]
+    assert (found["error"].isna() == (found["status"] == "ok")).all()
+    pd.testing.assert_frame_equal(found, score(tumours, given, batch_size=2), check_exact=True)
+    # The folder itself gives what is in it, and goes no link round.
+    of_folder = score(tumours, images, batch_size=2)
+    assert of_folder["path"].tolist() == [path.encode(errors="backslashreplace").decode() for path in sorted(paths)]
+
+
+def test_a_file_that_vanishes_in_the_middle_is_an_outcome(tumours, tmp_path, before_calls):
+    images = write_scans(tmp_path, 40)
+    before_calls(lambda batch: (images / "039.png").unlink(missing_ok=True))
+    found = score(tumours, images, batch_size=1)
+    assert len(found) == 40
+    # Perhaps it was read ahead of the model.
+    assert found["error"][39] == "there is no such file" or found["status"][39] == "ok"
+    assert found["status"].drop([7, 39]).eq("ok").all()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser reads every file")
+def test_a_file_that_may_not_be_read_is_an_outcome(tumours, scans, tmp_path):
+    shutil.copy(scans / "000.png", tmp_path / "a.png")
+    (tmp_path / "a.png").chmod(0)
+    assert "Permission denied" in score(tumours, tmp_path)["error"][0]
+
+
+MUTATED = ("a.png", "b.png", "a.jpg", "a.tif", "a.dcm")
+
+
+def mutated(folder, count):
+    """Files with bytes flipped, cut short, and with the beginning of another."""
+    generator = np.random.default_rng(5)
+    pixels = generator.integers(0, 255, (7, 9), dtype="uint8")
+    contents = []
+    for name in MUTATED:
+        if name.endswith("dcm"):
+            write_dicom(folder / name, pixels)
+        else:
+            image = np.repeat(pixels[..., None], 3, axis=-1) if name == "b.png" else pixels
+            assert cv2.imwrite(str(folder / name), image)
+        contents.append((folder / name).read_bytes())
+        (folder / name).unlink()
+    for number in range(count):
+        kind = number % len(MUTATED)
+        content = bytearray(contents[kind])
+        if number % 7 == 5:
+            content = content[: generator.integers(1, len(content))]
+        if number % 7 == 6:
+            other = contents[generator.integers(len(contents))]
+            content[: generator.integers(40)] = other[: generator.integers(40)]
+        for place in generator.integers(0, len(content), generator.integers(0, 5)):
+            content[place] = generator.integers(256)
+        (folder / f"{number:04}-{MUTATED[kind]}").write_bytes(content)
+
+
+def test_mutated_files_are_all_accounted_for(tumours, tmp_path):
+    mutated(tmp_path, 1100)
+    found = score(tumours, tmp_path, batch_size=32)
+    assert found["path"].tolist() == sorted(map(str, tmp_path.iterdir()))
+    ok = found["status"] == "ok"
+    assert 300 < ok.sum() < 900
+    assert found["error"][~ok].str.len().gt(5).all()
+    numbers = found[["probability_benign", "probability_malignant"]]
+    assert (numbers.isna().any(axis=1) == ~ok).all()
+    np.testing.assert_allclose(numbers[ok].sum(axis=1), 1, atol=1e-5)
+    for row in range(0, 1100, 11):
+        try:
+            image = read_image(found["path"][row], 1)
+        except TumorKerasError as error:
+            assert str(error).endswith(found["error"][row])
+        else:
+            assert ok[row] or not np.isfinite(image).all() or "not finite" in found["error"][row]
+
+
+def test_a_process_that_is_killed_in_the_middle_loses_nothing(tumours, scans, scanned, before_calls, monkeypatch):
+    monkeypatch.setattr(job, "reading_of", files.reading_of)  # with processes of its own
+    started, calls = [], []
+
+    class Watched(files.Readers):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            started.append(self)
+
+    def kill(batch):
+        calls.append(len(batch))
+        if len(calls) in (1, 9):
+            os.kill(started[0].pids[0], 9)
+
+    monkeypatch.setattr(files, "Readers", Watched)
+    before_calls(kill)
+    pd.testing.assert_frame_equal(score(tumours, scans, batch_size=2), scanned, check_exact=True)
