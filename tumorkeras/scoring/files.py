@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -39,17 +40,19 @@ class FileInputs:
     read : callable
         Paths -> for each, in order, the array or the bytes that the model reads, or why there is none; it may work
         ahead of what is taken.
+    folder : str, optional
+        Where relative paths start; by default where this process is.
     """
 
     has_names = False
 
-    def __init__(self, listing: Listing, origin: ModelOrigin, read: Read) -> None:
+    def __init__(self, listing: Listing, origin: ModelOrigin, read: Read, folder: str = "") -> None:
         self.paths, self.carried = listing.paths, listing.carried
-        self._origin, self._read = origin, read
+        self._origin, self._read, self._folder = origin, read, folder
 
     def listed(self, paths: Sequence[str], carried: pd.DataFrame | None) -> FileInputs:
         """Other files, read in the same way."""
-        return FileInputs(Listing(paths, carried), self._origin, self._read)
+        return FileInputs(Listing(paths, carried), self._origin, self._read, self._folder)
 
     def fingerprint(self) -> dict[str, Any]:
         """Nothing beside the list itself."""
@@ -57,14 +60,14 @@ class FileInputs:
 
     def example(self) -> np.ndarray | None:
         """One of the first images; None where they cannot be read, or arrays or whole files are."""
-        first = [path for path in islice(self.paths, TRIED) if not _holds_arrays(path)]
+        first = [self._place(path) for path in islice(self.paths, TRIED) if not _holds_arrays(path)]
         return next((found for found in self._read(first) if isinstance(found, np.ndarray)), None)
 
     def windows(self, ranges: Iterable[range], batch_size: int) -> Iterator[tuple[range, Iterator[Block]]]:
         """The files, window by window, which must be gone through in this order."""
         ranges = list(ranges)
         images = (self.paths[number] for window in ranges for number in window)
-        decoded = self._read(path for path in images if not _holds_arrays(path))
+        decoded = self._read(self._place(path) for path in images if not _holds_arrays(path))
         for window in ranges:
             yield window, self._blocks(window, decoded)
 
@@ -74,9 +77,12 @@ class FileInputs:
             names = [shown(self.paths[number]) for number in numbers]
             if holds_arrays:
                 for number, name in zip(numbers, names, strict=True):
-                    yield from read_array_file(Path(self.paths[number]), name, number, self._origin)
+                    yield from read_array_file(Path(self._place(self.paths[number])), name, number, self._origin)
                 continue
             yield Block(names, [None] * len(numbers), numbers, partial(of_one_size, islice(decoded, len(numbers))))
+
+    def _place(self, path: str) -> str:
+        return os.path.join(self._folder, path)
 
 
 @contextmanager

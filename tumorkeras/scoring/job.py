@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from importlib import metadata
 from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args, overload
@@ -21,7 +19,15 @@ from tumorkeras.scoring.batch_size import choose_batch_size
 from tumorkeras.scoring.files import FileInputs, reading_of
 from tumorkeras.scoring.final import check_place
 from tumorkeras.scoring.inputs import Inputs, are_files, find_inputs
-from tumorkeras.scoring.local import BATCHES_A_WINDOW, layout_of, raise_first, score_windows, windows_of
+from tumorkeras.scoring.local import (
+    BATCHES_A_WINDOW,
+    layout_of,
+    raise_first,
+    score_windows,
+    settings_of,
+    tell,
+    windows_of,
+)
 from tumorkeras.scoring.parts import Parts, parts_folder
 from tumorkeras.scoring.plans import PLAN, Plan
 from tumorkeras.scoring.predictor import Predictor, load_predictor
@@ -45,8 +51,6 @@ if TYPE_CHECKING:  # scoring an export starts no Keras, files need no readers of
 Engine = Literal["local", "spark"]
 OnError = Literal["row", "raise"]
 Runtime = Literal["onnx", "openvino", "litert"]
-
-logger = logging.getLogger(__name__)
 
 
 @overload
@@ -185,10 +189,12 @@ def score(
     _check_arguments(batch_size, engine, on_error)
     output = None if output is None else Path(output)
     if engine == "spark":
+        if split is not None:
+            raise DataError("score", ["split: Spark scores files, which have no parts; leave split out"])
         from tumorkeras.scoring.spark import score_on_spark
 
         choices: dict[str, Any] = {"signature": signature, "runtime": runtime, "batch_size": batch_size}
-        return score_on_spark(model, inputs, output=output, raises=on_error == "raise", **choices)
+        return score_on_spark(model, inputs, output=output, raises=on_error == "raise", progress=progress, **choices)
     if batch_size == "auto" and isinstance(model, ServingClient):
         batch_size = model.batch_size
     with ExitStack() as stack:
@@ -251,15 +257,15 @@ class Job:
         if tables:
             whole = pd.concat(tables, ignore_index=True)
             _check_counts(whole, total)
-            _tell(total, whole.loc[whole["status"] == "error", INPUT].nunique())
+            tell(total, whole.loc[whole["status"] == "error", INPUT].nunique())
             table = whole.drop(columns=INPUT)
-        table.attrs["scoring"] = self._settings(size)
+        table.attrs["scoring"] = settings_of(self._predictor, size)
         return table
 
     def written(self, output: Path, *, resume: bool) -> Path:
         """All outcomes, in a file, which is made of parts that outlive a kill."""
         size = self._size(_begun_with(output) if resume else {})
-        settings = {**self._settings(size), **self._inputs.fingerprint()}
+        settings = {**settings_of(self._predictor, size), **self._inputs.fingerprint()}
         plan = Plan(settings, self._inputs.paths, size * BATCHES_A_WINDOW, self._inputs.carried)
         with Parts.open(output, plan, layout_of(self._predictor, self._inputs).empty(), resume=resume) as parts:
             inputs = self._inputs
@@ -272,7 +278,7 @@ class Job:
                 kept, total = parts.counts.ok + parts.counts.error, parts.counts.inputs
                 logger.info("%s keeps %s of %s inputs", parts_folder(output).name, f"{kept:,}", f"{total:,}")
                 raise
-            _tell(parts.counts.inputs, parts.counts.error)
+            tell(parts.counts.inputs, parts.counts.error)
             return parts.finish(self._predictor.origin.classes)
 
     def _size(self, stored: dict[str, Any] | None = None) -> int:
@@ -281,10 +287,6 @@ class Job:
             return self._batch_size
         began = (stored or {}).get("batch_size")
         return began if isinstance(began, int) else choose_batch_size(self._predictor, self._inputs.example())
-
-    def _settings(self, size: int) -> dict[str, Any]:
-        """What another table would come of."""
-        return {"tumorkeras": metadata.version("tumorkeras"), **self._predictor.identity, "batch_size": size}
 
     def _windows(self, inputs: Inputs, windows: list[range], size: int) -> Iterator[tuple[range, pd.DataFrame]]:
         total, left = len(inputs.paths), sum(map(len, windows))
@@ -309,7 +311,3 @@ def _check_counts(table: pd.DataFrame, total: int) -> None:
     found = table[INPUT].nunique()
     if found != total:
         raise DataError("score", [f"{found} of {total} inputs have an outcome; this is a fault of the package"])
-
-
-def _tell(total: int, errors: int) -> None:
-    logger.info("scored %s inputs, %s of them with errors", f"{total:,}", f"{errors:,}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,8 @@ from tumorkeras.scoring.table import Layout
 
 BATCHES_A_WINDOW = 16  # the more, the rarer a batch that is not full; the fewer, the less is lost by a kill
 UNDECODED = "could not be decoded by the model's serving_bytes"
+
+logger = logging.getLogger(__name__)
 
 Results = tuple[np.ndarray, list[str | None]]
 
@@ -73,6 +77,16 @@ def layout_of(predictor: Predictor, inputs: Inputs | None = None) -> Layout:
     """The columns of a model's table, with those that inputs carry along."""
     names, carried = (False, None) if inputs is None else (inputs.has_names, inputs.carried)
     return Layout(predictor.output, predictor.shape, predictor.origin.classes, names, carried)
+
+
+def settings_of(predictor: Predictor, batch_size: int) -> dict[str, Any]:
+    """What another table would come of."""
+    return {"tumorkeras": metadata.version("tumorkeras"), **predictor.identity, "batch_size": batch_size}
+
+
+def tell(total: int, errors: int) -> None:
+    """Log that a scoring has ended."""
+    logger.info("scored %s inputs, %s of them with errors", f"{total:,}", f"{errors:,}")
 
 
 def raise_first(table: pd.DataFrame) -> None:

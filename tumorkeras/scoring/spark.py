@@ -1,37 +1,45 @@
-"""Scoring with Spark: the list of files is the data, and each Python worker scores its part as one machine does."""
+"""Scoring with Spark: the list of files is the data, and each Python worker scores its pieces as one machine does."""
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 import os
-import shutil
-from functools import partial
-from importlib.util import find_spec
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 import pyarrow as pa
 
-from tumorkeras.errors import DataError, MissingExtraError, ModelError
-from tumorkeras.files import write_whole
+from tumorkeras import errors
+from tumorkeras.errors import DataError, ModelError
+from tumorkeras.progress import progress_bar
+from tumorkeras.scoring.final import with_attributes
 from tumorkeras.scoring.inputs import are_files
-from tumorkeras.scoring.listing import Listing, list_files, shown
-from tumorkeras.scoring.local import layout_of
-from tumorkeras.scoring.predictor import Predictor, load_predictor
+from tumorkeras.scoring.listing import Listing, Paths, list_files
+from tumorkeras.scoring.local import layout_of, settings_of, tell
+from tumorkeras.scoring.part_tables import failed_inputs, schema_of
+from tumorkeras.scoring.predictor import load_predictor
+from tumorkeras.scoring.spark_output import check_folder, check_rows, new_data_set
 from tumorkeras.scoring.spark_session import session
-from tumorkeras.scoring.spark_worker import FIRST, OPENED, Work, score_contents, score_records
+from tumorkeras.scoring.spark_worker import FAULT, Piece, Work
 from tumorkeras.scoring.table import INPUT, Layout
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark import RDD, SparkContext
+
+BATCH_SIZE = 32  # a worker has one thread: it gains little from more
+PIECES_A_CORE = 8  # so that a core that was given slow files is helped out
+LOOK = 1.0  # seconds between two looks at how far the workers are
+MOST = 2**16  # inputs of a piece: what is lost with a worker
 
 logger = logging.getLogger(__name__)
-
-BATCH_SIZE = 32  # a worker has one thread: more gain little
-PARTITIONS_A_CORE = 8  # so that a core that was given slow files is helped out
-SETTINGS_FILE = "_scoring.json"  # what begins so is passed over by those who read the folder as a data set
 
 
 def score_on_spark(
@@ -43,6 +51,7 @@ def score_on_spark(
     batch_size: int | Literal["auto"] = "auto",
     output: Path | None = None,
     raises: bool = False,
+    progress: bool = True,
 ) -> pd.DataFrame | Path:
     """Score files on the workers of the active Spark session, or of one on this machine for this call.
 
@@ -56,90 +65,35 @@ def score_on_spark(
         A folder of Parquet files, which is replaced whole.
     raises : bool, default False
         Whether an input that cannot be scored ends the job.
+    progress : bool, default True
+        Whether a bar is shown.
 
     Raises
     ------
     ModelError
         If the model is none that a worker can load from its path.
     DataError
-        If the inputs are no files, or the output is none that Spark writes.
+        If the inputs are no files, the output is none that Spark writes, or, with ``raises``, an input cannot be
+        scored.
     MissingExtraError
         If PySpark is not installed, or there is no Java.
     """
-    work = _work(model, signature, runtime, batch_size, raises=raises)
+    work = work_of(model, signature, runtime, batch_size, raises=raises)
     if not are_files(inputs):
         raise DataError("score", [f"inputs: {type(inputs).__name__} found, but Spark scores files; use engine='local'"])
-    _check_output(output)
+    if output is not None:
+        check_folder(output)
     predictor = load_predictor(work.model, signature, runtime)
-    reserved = [*layout_of(predictor).empty().columns, INPUT, OPENED, FIRST]
+    reserved = [*layout_of(predictor).empty().columns, INPUT]
     listing = list_files(inputs, volumes=len(predictor.origin.shape) == 4, reserved=reserved)
-    settings = {**predictor.identity, "batch_size": work.batch_size}
+    layout = Layout(predictor.output, predictor.shape, predictor.origin.classes, carried=listing.carried)
+    settings = settings_of(predictor, work.batch_size)
     with session() as spark:
-        scored = _scored(spark, work, predictor, listing)
-        if output is not None:
-            return _written(scored, len(listing), output, settings)
-        table = _collected(scored, len(listing))
-    empty = _layout(predictor, listing).empty()
-    table = table.astype(empty.dtypes.to_dict())[list(empty.columns)]
-    table.attrs["scoring"] = settings
-    return table
+        job = _Job(spark.sparkContext, work, listing, progress)
+        return job.table(layout, settings) if output is None else job.written(output, layout, settings)
 
 
-def score_udf(model: str | Path, signature: str | None = None, *, batch_size: int = BATCH_SIZE) -> Any:
-    """Make a function for Spark DataFrames: a column of encoded images, binary, to a column of answers.
-
-    Parameters
-    ----------
-    model : str or Path
-        An export or the folder of a trained model, on storage that the workers share.
-    signature : str, optional
-        As :func:`tumorkeras.score` has it.
-    batch_size : int, default 32
-        Samples per call of the model.
-
-    Returns
-    -------
-    pyspark user-defined function
-        Its struct has ``status``, ``error`` and the columns of :func:`tumorkeras.score`; of a detector ``detections``,
-        an array of structs with ``class``, ``score`` and the box, which is null where the image could not be read.
-
-    Raises
-    ------
-    ModelError
-        If the model cannot be loaded.
-    MissingExtraError
-        If PySpark is not installed.
-
-    Examples
-    --------
-    >>> images = spark.read.format("binaryFile").load("scans/*.png")  # doctest: +SKIP
-    >>> images.select("path", score_udf("exports/lesions")("content").alias("found"))  # doctest: +SKIP
-    """
-    if find_spec("pyspark") is None:
-        raise MissingExtraError("pyspark", "spark")
-    from pyspark.sql.functions import arrow_udf
-    from pyspark.sql.pandas.types import from_arrow_type
-
-    work = _work(model, signature, None, batch_size)
-    answers = answers_type(layout_of(load_predictor(work.model, signature)))
-
-    def score_column(contents: pa.Array) -> pa.Array:
-        return score_contents(work, answers, contents)
-
-    return arrow_udf(score_column, from_arrow_type(answers))
-
-
-def answers_type(layout: Layout) -> pa.StructType:
-    """The struct of the answer to one image."""
-    fields = {field.name: field for field in _schema_of(layout.empty())}
-    sides = [fields["status"], fields["error"]]
-    answers = [field for name, field in fields.items() if name not in ("path", "id", "status", "error")]
-    if layout.output == "detections":
-        answers = [pa.field("detections", pa.list_(pa.struct(answers)))]
-    return pa.struct([*sides, *answers])
-
-
-def _work(
+def work_of(
     model: Any,
     signature: str | None,
     runtime: str | None,
@@ -147,90 +101,129 @@ def _work(
     *,
     raises: bool = False,
 ) -> Work:
+    """What workers are told.
+
+    Raises
+    ------
+    ModelError
+        If the model is none that a worker can load from its path.
+    """
     if not isinstance(model, str | Path):
         fault = f"model: {type(model).__name__} found, but workers load an export or a trained model from its folder"
         raise ModelError("score", [fault])
     size = BATCH_SIZE if batch_size == "auto" else batch_size
-    return Work(str(Path(model).absolute()), signature, runtime, size, raises)
+    return Work(os.path.abspath(model), signature, runtime, size, raises, os.getcwd())
 
 
-def _check_output(output: Path | None) -> None:
-    if output is None:
-        return
-    if output.suffix.lower() != ".parquet":
-        raise DataError(str(output), [f"ends in {output.suffix!r}, but Spark writes .parquet: a folder of files"])
-    if output.exists() and not (output / SETTINGS_FILE).is_file():
-        raise DataError(str(output), ["is there, and no data set of an earlier scoring; move it, or give another"])
+def sent(task: str, work: Work, *arguments: Any) -> Callable[[Any], Any]:
+    """A function of :mod:`tumorkeras.scoring.spark_worker`, its work given, to be sent to workers.
+
+    It is sent itself, not by its name, so that it comes before the import of the package, and TensorFlow is told
+    before its own import to be quiet.
+    """
+    settings = asdict(work)
+
+    def run(data: Any) -> Any:
+        import os
+
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        from tumorkeras.scoring import spark_worker
+
+        return getattr(spark_worker, task)(spark_worker.Work(**settings), data, *arguments)
+
+    return run
 
 
-def _layout(predictor: Predictor, listing: Listing) -> Layout:
-    return Layout(predictor.output, predictor.shape, predictor.origin.classes, carried=listing.carried)
+class _Job:
+    """A list in pieces, and the workers that score them."""
+
+    def __init__(self, context: SparkContext, work: Work, listing: Listing, progress: bool) -> None:
+        self._context, self._work, self._progress = context, work, progress
+        self._total = len(listing)
+        width = _width(self._total, context.defaultParallelism, work.batch_size)
+        starts = range(0, max(1, self._total), width)  # nothing is a piece, too
+        self._pieces = [_piece(listing, start, start + width) for start in starts]
+
+    def table(self, layout: Layout, settings: dict[str, Any]) -> pd.DataFrame:
+        """All outcomes, in memory."""
+        tables = self._run("score_pieces")
+        table = layout.empty()
+        if tables:
+            whole = pd.concat(tables, ignore_index=True)
+            outcomes = pa.Table.from_pandas(whole[[INPUT, "status"]], preserve_index=False)
+            try:
+                failed = failed_inputs(outcomes, 0, self._total)
+            except ValueError as error:
+                raise DataError("score", [f"{error}; this is a fault of the package"]) from None
+            tell(self._total, failed)
+            table = whole.drop(columns=INPUT)
+        table.attrs["scoring"] = settings
+        return table
+
+    def written(self, output: Path, layout: Layout, settings: dict[str, Any]) -> Path:
+        """All outcomes, as a folder of files, which lies beside until it is whole."""
+        schema = with_attributes(schema_of(layout.empty()), {"scoring": settings})
+        with new_data_set(output, settings) as folder:
+            receipts = self._run("write_pieces", str(folder), schema)
+            rows = {piece.file: receipt.rows for piece, receipt in zip(self._pieces, receipts, strict=True)}
+            check_rows(folder, rows)
+        tell(self._total, sum(receipt.failed for receipt in receipts))
+        return output
+
+    def _run(self, task: str, *arguments: Any) -> list[Any]:
+        done = self._context.accumulator(0)
+        pieces: RDD[Piece] = self._context.parallelize(self._pieces, len(self._pieces))
+        with _bar(done, self._total, shown=self._progress), _faults_of_workers():
+            return pieces.mapPartitions(sent(task, self._work, done, *arguments)).collect()
 
 
-def _scored(spark: SparkSession, work: Work, predictor: Predictor, listing: Listing) -> DataFrame:
-    """The rows of all files, with the number of their input and whether they are its first."""
-    from pyspark.sql.pandas.types import from_arrow_schema
+def _width(total: int, cores: int, batch_size: int) -> int:
+    """Inputs of a piece: whole batches, where there are enough for all cores.
 
-    empty = _layout(predictor, listing).empty()
-    schema = _schema_of(empty.assign(**{INPUT: pd.Series(dtype="int64"), FIRST: pd.Series(dtype=bool)}))
-    listed = spark.createDataFrame(_list_of(listing))
-    cores = spark.sparkContext.defaultParallelism
-    parts = listed.repartitionByRange(max(1, min(len(listing), PARTITIONS_A_CORE * cores)), INPUT)
-    return parts.mapInArrow(partial(score_records, work, schema), from_arrow_schema(schema))
-
-
-def _list_of(listing: Listing) -> pa.Table:
-    """A row an input: how it is called, and how a worker on shared storage finds it."""
-    paths = list(listing.paths)
-    columns = {
-        INPUT: pa.array(range(len(paths)), pa.int64()),
-        "path": pa.array([shown(path) for path in paths], pa.string()),
-        OPENED: pa.array([os.fsencode(os.path.abspath(path)) for path in paths], pa.binary()),
-    }
-    if listing.carried is not None:
-        carried = pa.Table.from_pandas(listing.carried, schema=_schema_of(listing.carried), preserve_index=False)
-        columns |= dict(zip(carried.column_names, carried.columns, strict=True))
-    return pa.table(columns)
+    Examples
+    --------
+    >>> _width(40, cores=2, batch_size=32), _width(1000, cores=2, batch_size=32), _width(10**7, cores=2, batch_size=32)
+    (3, 64, 65536)
+    """
+    width = max(1, math.ceil(total / (PIECES_A_CORE * cores)))
+    if width <= batch_size:
+        return width
+    return min(math.ceil(width / batch_size), max(1, MOST // batch_size)) * batch_size
 
 
-def _schema_of(table: pd.DataFrame) -> pa.Schema:
-    """The types of a table, as Spark has them."""
-    return pa.schema(
-        [pa.field(each.name, _plain(each.type)) for each in pa.Schema.from_pandas(table, preserve_index=False)]
-    )
+def _piece(listing: Listing, start: int, stop: int) -> Piece:
+    carried = None if listing.carried is None else listing.carried.iloc[start:stop].reset_index(drop=True)
+    return Piece(start, Paths(listing.paths[start:stop]), carried)
 
 
-def _plain(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_dictionary(kind):
-        return _plain(kind.value_type)
-    if pa.types.is_large_string(kind) or pa.types.is_null(kind):
-        return pa.string()
-    return pa.timestamp("us", kind.tz) if pa.types.is_timestamp(kind) else kind
+@contextmanager
+def _bar(done: Any, total: int, *, shown: bool) -> Iterator[None]:
+    """Show how many inputs are finished; workers tell it at the end of each piece."""
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(LOOK):
+            bar.update(done.value - bar.n)
+
+    with progress_bar(total, "score", "input", shown=shown) as bar:
+        looking = threading.Thread(target=look, daemon=True)
+        looking.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            looking.join()
+            bar.update(done.value - bar.n)
 
 
-def _collected(scored: DataFrame, total: int) -> pd.DataFrame:
-    table = scored.toArrow().to_pandas().sort_values(INPUT, kind="stable", ignore_index=True)
-    _check(int(table[FIRST].sum()), total)
-    return table
-
-
-def _written(scored: DataFrame, total: int, output: Path, settings: dict[str, Any]) -> Path:
-    """Write beside and rename; what a run before left there goes when this one is whole."""
-    from pyspark.sql import Observation
-    from pyspark.sql.functions import col, count_if
-
-    beside = output.with_name(f".{output.name}.new")
-    counts = Observation()
-    counted = scored.observe(counts, count_if(col(FIRST)).alias("inputs")).drop(INPUT, FIRST)
-    counted.write.mode("overwrite").option("compression", "zstd").parquet(str(beside.absolute()))
-    _check(counts.get["inputs"], total)
-    write_whole(beside / SETTINGS_FILE, json.dumps(settings))
-    if output.exists():
-        shutil.rmtree(output)
-    beside.rename(output)
-    return output
-
-
-def _check(found: int, total: int) -> None:
-    if found != total:
-        raise DataError("score", [f"{found} of {total} inputs have an outcome; this is a fault of the package"])
+@contextmanager
+def _faults_of_workers() -> Iterator[None]:
+    """Raise here what a worker has raised, without all that Spark says around it."""
+    try:
+        yield
+    except Exception as error:
+        found = re.search(rf"{FAULT}(\[.*\])", str(error))
+        if found is None:
+            raise
+        kind, heading, faults = json.loads(found[1])
+        raise getattr(errors, kind)(heading, faults) from None

