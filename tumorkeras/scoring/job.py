@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -51,6 +52,8 @@ if TYPE_CHECKING:  # scoring an export starts no Keras, files need no readers of
 Engine = Literal["local", "spark"]
 OnError = Literal["row", "raise"]
 Runtime = Literal["onnx", "openvino", "litert"]
+
+logger = logging.getLogger(__name__)
 
 
 @overload
