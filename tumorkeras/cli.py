@@ -283,7 +283,7 @@ def _inputs_of(inputs: list[Path]) -> Any:
     if path.suffix.lower() == ".csv":
         from tumorkeras.data.tables import read_table
 
-        return read_table(path)
+        return read_table(path, text=["path"])
     return str(path)
 
 

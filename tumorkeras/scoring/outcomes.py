@@ -20,7 +20,9 @@ def read_predictions(path: str | Path, columns: list[str] | None = None) -> pd.D
     """A table that :func:`tumorkeras.score` wrote as ``.parquet``, a file or a folder, or as ``.csv``."""
     path = Path(path)
     if path.suffix.lower() == ".csv":
-        return pd.read_csv(path, usecols=columns, dtype={"path": "str", "class": "str"})
+        # A class may be called "None", and a file "NA".
+        types = {"path": "str", "class": "str", "class_name": "str"}
+        return pd.read_csv(path, usecols=columns, dtype=types, keep_default_na=False, na_values=[""])
     return pd.read_parquet(path, columns=columns)
 
 

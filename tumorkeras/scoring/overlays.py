@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -12,9 +14,10 @@ import pandas as pd
 
 from tumorkeras.boxes import CORNERS
 from tumorkeras.data.images import read_image
-from tumorkeras.errors import DataError, MissingExtraError
+from tumorkeras.errors import DataError, MissingExtraError, shortened
 from tumorkeras.progress import progress_bar
 
+Colour: TypeAlias = tuple[int, int, int]
 # Red, green, blue of classes; told apart by the colour-blind too (Okabe and Ito).
 COLOURS = [(230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167)]
 NEEDED = ("path", "class", "score", *CORNERS)
@@ -45,7 +48,7 @@ def write_overlays(
     Raises
     ------
     DataError
-        If the table is not of detections, or the folder cannot be written to.
+        If the table is not of detections, or the folder cannot be written to or has the images themselves.
 
     Examples
     --------
@@ -58,12 +61,14 @@ def write_overlays(
     """
     missing = [name for name in NEEDED if name not in table]
     if missing:
-        raise DataError("overlays", [f"the table has no column {name}; give one of a detector" for name in missing])
+        raise DataError("overlays", [f"the table lacks {', '.join(missing)}; only that of a detector can be drawn"])
     drawn, folder = [], Path(folder)
     names = sorted(table["class"].dropna().unique())
     colours = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(names)}
     groups = {str(path): rows for path, rows in table.groupby("path", sort=False)}
     above = _shared_folder(list(groups))
+    places = {path: _place(folder, os.path.relpath(path, above)) for path in groups}
+    _spare_originals(places)
     with progress_bar(len(groups), "overlays", "image", shown=progress) as bar:
         for path, rows in groups.items():
             bar.update()
@@ -72,8 +77,7 @@ def write_overlays(
             except (DataError, MissingExtraError):
                 continue  # the table says why
             kept = rows[rows["score"] >= threshold]
-            place = folder / os.path.relpath(path, above)
-            drawn.append(_write(place if place.suffix == ".png" else Path(f"{place}.png"), _draw(image, kept, colours)))
+            drawn.append(_write(places[path], _draw(image, kept, colours)))
     return drawn
 
 
@@ -81,36 +85,69 @@ def _shared_folder(paths: Sequence[str]) -> str:
     return os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths]) if paths else "."
 
 
+def _place(folder: Path, name: str) -> Path:
+    return folder / (name if name.endswith(".png") else f"{name}.png")
+
+
+def _spare_originals(places: dict[str, Path]) -> None:
+    """Refuse a folder in which a picture would take the place of an image.
+
+    Raises
+    ------
+    DataError
+    """
+    images = set(map(os.path.realpath, places))
+    lost = [str(place) for place in places.values() if os.path.realpath(place) in images]
+    if lost:
+        faults = [f"{place} is an image itself; choose another folder for the pictures" for place in lost]
+        raise DataError("overlays", shortened(faults))
+
+
 def _as_shown(image: np.ndarray) -> np.ndarray:
     """Eight bits, from the darkest to the brightest where the image has more."""
     if image.dtype == np.uint8:
         return image
-    low, high = float(image.min()), float(image.max())
-    return ((image - low) * (255 / max(high - low, 1e-9))).astype("uint8")
+    levels = np.nan_to_num(image.astype("float32"), posinf=0, neginf=0)
+    low, high = float(levels.min()), float(levels.max())
+    return ((levels - low) * (255 / max(high - low, 1e-9))).round().astype("uint8")
 
 
-def _draw(image: np.ndarray, found: pd.DataFrame, colours: dict[str, tuple[int, int, int]]) -> np.ndarray:
+def _draw(image: np.ndarray, found: pd.DataFrame, colours: dict[str, Colour]) -> np.ndarray:
     larger = max(1.0, SMALLEST / max(image.shape[:2]))
-    canvas = (
-        cv2.resize(image, None, fx=larger, fy=larger, interpolation=cv2.INTER_LINEAR) if larger > 1 else image.copy()
-    )
-    width = max(1, round(max(canvas.shape[:2]) / 400))
-    for name, score, *sides in found.sort_values("score")[list(NEEDED[1:])].itertuples(index=False):  # the best on top
-        left, top, right, bottom = (round(side * larger) for side in sides)
-        cv2.rectangle(canvas, (left, top), (right - 1, bottom - 1), colours[name], width, cv2.LINE_AA)
-        _label(canvas, f"{name} {score:.2f}", (left, top), colours[name], width)
+    canvas = cv2.resize(image, None, fx=larger, fy=larger) if larger > 1 else image.copy()
+    unit = max(canvas.shape[:2]) / 640  # of lines and letters, which grow with the image
+    best_first = found.sort_values("score", ascending=False)
+    boxes = [tuple(round(side * larger) for side in sides) for sides in best_first[list(CORNERS)].to_numpy().tolist()]
+    names = best_first["class"].tolist()
+    for name, (left, top, right, bottom) in reversed(list(zip(names, boxes, strict=True))):
+        cv2.rectangle(canvas, (left, top), (right - 1, bottom - 1), colours[name], math.ceil(1.5 * unit))
+    taken = np.zeros(canvas.shape[:2], bool)
+    for name, score, (left, top, *_) in zip(names, best_first["score"], boxes, strict=True):
+        _label(canvas, taken, f"{name} {score:.2f}", (left, top), colours[name], 0.45 * max(1.0, unit))
     return canvas
 
 
-def _label(canvas: np.ndarray, text: str, corner: tuple[int, int], colour: tuple[int, int, int], width: int) -> None:
-    """Text on its colour, above the corner, or within the image where there is no room."""
-    scale = 0.4 * width**0.5
-    (across, up), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
-    left = max(0, min(corner[0], canvas.shape[1] - across - 4))
-    bottom = max(corner[1], up + below + 4)
-    cv2.rectangle(canvas, (left, bottom - up - below - 4), (left + across + 4, bottom), colour, cv2.FILLED)
+def _label(
+    canvas: np.ndarray, taken: np.ndarray, text: str, corner: tuple[int, int], colour: Colour, scale: float
+) -> None:
+    """Text on its colour, above the corner, or within the image where there is no room.
+
+    Where a better detection has its own text, there is none: a heap of them could not be read.
+    """
+    thickness = max(1, round(scale))
+    (across, up), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
+    edge = 2 * thickness
+    width, height = across + 2 * edge, up + below + edge
+    left = max(0, min(corner[0], canvas.shape[1] - width))
+    top = max(0, corner[1] - height)
+    place = (slice(top, top + height), slice(left, left + width))
+    if taken[place].any():
+        return
+    taken[place] = True
+    canvas[place] = colour
     ink = (0, 0, 0) if sum(colour) > 380 else (255, 255, 255)
-    cv2.putText(canvas, text, (left + 2, bottom - below - 1), cv2.FONT_HERSHEY_SIMPLEX, scale, ink, 1, cv2.LINE_AA)
+    start = (left + edge, top + edge // 2 + up)
+    cv2.putText(canvas, text, start, cv2.FONT_HERSHEY_SIMPLEX, scale, ink, thickness, cv2.LINE_AA)
 
 
 def _write(path: Path, picture: np.ndarray) -> Path:
