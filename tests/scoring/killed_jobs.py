@@ -18,7 +18,7 @@ from tumorkeras.cli import main
 from tumorkeras.scoring.predictor import Predictor
 
 BATCH_SIZE = 1
-SECONDS = 0.005  # of a call of the model, that there is something to be in the middle of
+SECONDS = 0.02  # of a call of the model, that there is something to be in the middle of
 
 
 def start(output: Path, export: str, images: str, said: Path) -> int:
@@ -59,7 +59,7 @@ def run(output: Path, export: str, images: str, count: int, seed: int) -> None:
     for number in range(count):
         child = start(output, export, images, said)
         wait_for_parts(child, folder, number + 1)
-        time.sleep(generator.random() * 16 * SECONDS * BATCH_SIZE)
+        time.sleep(generator.random() * 6 * SECONDS)  # within a window
         os.killpg(child, signal.SIGINT if number % 2 else signal.SIGKILL)
         ends.append((ended(child), said.read_text()))
     ends.append((ended(start(output, export, images, said)), said.read_text()))
