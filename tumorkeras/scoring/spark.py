@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import math
 import os
-import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from uuid import uuid4
 
 import pandas as pd
 import pyarrow as pa
@@ -28,7 +26,7 @@ from tumorkeras.scoring.part_tables import failed_inputs, schema_of
 from tumorkeras.scoring.predictor import load_predictor
 from tumorkeras.scoring.spark_output import check_folder, check_rows, new_data_set
 from tumorkeras.scoring.spark_session import session
-from tumorkeras.scoring.spark_worker import FAULT, Piece, Work
+from tumorkeras.scoring.spark_worker import Piece, Progress, ProgressParam, Work
 from tumorkeras.scoring.table import INPUT, Layout
 
 if TYPE_CHECKING:
@@ -38,8 +36,6 @@ BATCH_SIZE = 32  # a worker has one thread: it gains little from more
 PIECES_A_CORE = 8  # so that a core that was given slow files is helped out
 LOOK = 1.0  # seconds between two looks at how far the workers are
 MOST = 2**16  # inputs of a piece: what is lost with a worker
-
-logger = logging.getLogger(__name__)
 
 
 def score_on_spark(
@@ -171,10 +167,11 @@ class _Job:
         return output
 
     def _run(self, task: str, *arguments: Any) -> list[Any]:
-        done = self._context.accumulator(0)
         pieces: RDD[Piece] = self._context.parallelize(self._pieces, len(self._pieces))
-        with _bar(done, self._total, shown=self._progress), _faults_of_workers():
-            return pieces.mapPartitions(sent(task, self._work, done, *arguments)).collect()
+        found: list[Any] = []
+        with _watched(self._context, self._total, shown=self._progress) as told:
+            found += pieces.mapPartitions(sent(task, self._work, told, *arguments)).collect()
+        return found
 
 
 def _width(total: int, cores: int, batch_size: int) -> int:
@@ -197,33 +194,36 @@ def _piece(listing: Listing, start: int, stop: int) -> Piece:
 
 
 @contextmanager
-def _bar(done: Any, total: int, *, shown: bool) -> Iterator[None]:
-    """Show how many inputs are finished; workers tell it at the end of each piece."""
-    ended = threading.Event()
+def _watched(context: SparkContext, total: int, *, shown: bool) -> Iterator[Any]:
+    """Give what workers tell; show how far they are, and end their job where one of them has told of an error.
+
+    Raises
+    ------
+    TumorKerasError
+        That of a worker.
+    """
+    told: Any = context.accumulator(Progress(), ProgressParam())  # type: ignore[arg-type]  # has what Spark calls
+    ended, tag = threading.Event(), f"tumorkeras-{uuid4()}"
 
     def look() -> None:
         while not ended.wait(LOOK):
-            bar.update(done.value - bar.n)
+            bar.update(told.value.inputs - bar.n)
+            if told.value.errors:
+                context.cancelJobsWithTag(tag)
 
     with progress_bar(total, "score", "input", shown=shown) as bar:
         looking = threading.Thread(target=look, daemon=True)
         looking.start()
+        context.addJobTag(tag)
         try:
-            yield
+            yield told
+        except Exception:
+            if not told.value.errors:  # else it was cancelled
+                raise
         finally:
+            context.removeJobTag(tag)
             ended.set()
             looking.join()
-            bar.update(done.value - bar.n)
-
-
-@contextmanager
-def _faults_of_workers() -> Iterator[None]:
-    """Raise here what a worker has raised, without all that Spark says around it."""
-    try:
-        yield
-    except Exception as error:
-        found = re.search(rf"{FAULT}(\[.*\])", str(error))
-        if found is None:
-            raise
-        kind, heading, faults = json.loads(found[1])
-        raise getattr(errors, kind)(heading, faults) from None
+            bar.update(told.value.inputs - bar.n)
+    for kind, heading, faults in told.value.errors:
+        raise getattr(errors, kind)(heading, faults)

@@ -57,7 +57,7 @@ def new_data_set(output: Path, settings: dict[str, Any]) -> Iterator[Path]:
             try:
                 yield folder
             except BaseException:
-                shutil.rmtree(folder)
+                shutil.rmtree(folder, ignore_errors=True)  # a worker may still write
                 raise
             _clear(folder, keep="part-")
             write_whole(folder / SETTINGS_FILE, json.dumps(settings))

@@ -53,12 +53,17 @@ def score_udf(model: str | Path, signature: str | None = None, *, batch_size: in
     """
     if find_spec("pyspark") is None:
         raise MissingExtraError("pyspark", "spark")
-    from pyspark.sql.functions import ArrowUDFType, arrow_udf
+    from pyspark.sql.functions import arrow_udf
     from pyspark.sql.pandas.types import from_arrow_type
 
     work = work_of(model, signature, None, batch_size)
     answers = answers_of(layout_of(load_predictor(work.model, signature)))
-    return arrow_udf(sent("score_contents", work, answers), from_arrow_type(answers), ArrowUDFType.SCALAR)
+    score_contents = sent("score_contents", work, answers)
+
+    def score_column(contents: pa.Array) -> pa.Array:  # the types tell Spark what function it is
+        return score_contents(contents)
+
+    return arrow_udf(score_column, from_arrow_type(answers))
 
 
 def answers_of(layout: Layout) -> pa.StructType:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,10 +25,7 @@ from tumorkeras.scoring.part_tables import failed_inputs, typed
 from tumorkeras.scoring.predictor import Predictor, load_predictor
 from tumorkeras.scoring.table import INPUT
 
-FAULT = "fault found by a worker: "  # before an error of ours, as JSON
 MODELS = 2  # that a worker keeps, of functions that are used side by side
-
-Done = Callable[[int], Any]
 
 
 @dataclass(frozen=True)
@@ -76,6 +72,34 @@ class Piece(NamedTuple):
         return f"part-{self.start:09}-{self.stop:09}.parquet"
 
 
+class Progress(NamedTuple):
+    """What workers tell while they work: inputs that are finished, and errors that end the job.
+
+    Of an error, for which its task is not to be tried again: its type, heading and faults.
+    """
+
+    inputs: int = 0
+    errors: tuple[tuple[str, str, list[str]], ...] = ()
+
+
+class ProgressParam:
+    """How Spark's accumulator adds progress up.
+
+    Examples
+    --------
+    >>> ProgressParam().addInPlace(Progress(2), Progress(3))
+    Progress(inputs=5, errors=())
+    """
+
+    def zero(self, value: Progress) -> Progress:
+        """Nothing yet."""
+        return Progress()
+
+    def addInPlace(self, one: Progress, other: Progress) -> Progress:
+        """The sum."""
+        return Progress(one.inputs + other.inputs, one.errors + other.errors)
+
+
 class Receipt(NamedTuple):
     """What was written of a piece: its first input, its rows, and its inputs that failed."""
 
@@ -84,47 +108,47 @@ class Receipt(NamedTuple):
     failed: int
 
 
-def score_pieces(work: Work, pieces: Iterator[Piece], done: Any) -> Iterator[pd.DataFrame]:
+def score_pieces(work: Work, pieces: Iterator[Piece], told: Any) -> Iterator[pd.DataFrame]:
     """Score pieces of the list: tables with the number of each row's input.
 
     Parameters
     ----------
     work : Work
     pieces : iterator of Piece
-    done : pyspark.Accumulator
-        Counts the inputs that are finished.
+    told : pyspark.Accumulator
+        Of the :class:`Progress`.
     """
-    for piece in pieces:
-        yield from _tables(work, piece, done.add)
+    try:
+        for piece in pieces:
+            yield from _tables(work, piece, told)
+    except TumorKerasError as error:
+        _tell(told, error)
 
 
-def write_pieces(
-    work: Work, pieces: Iterator[Piece], done: Any, folder: str, schema: pa.Schema, attempt: int | None = None
-) -> Iterator[Receipt]:
+def write_pieces(work: Work, pieces: Iterator[Piece], told: Any, folder: str, schema: pa.Schema) -> Iterator[Receipt]:
     """Score pieces of the list into a file each, of which nobody sees half; done again, a piece is the same file.
 
     Parameters
     ----------
-    work, pieces, done
+    work, pieces, told
         As in :func:`score_pieces`.
     folder : str
         Where the files go.
     schema : pyarrow.Schema
         Of the tables, with the number of the input, which is left out of the files.
-    attempt : int, optional
-        Number of this attempt, of which there may be two at a time; by default the one that Spark gives.
     """
-    if attempt is None:
-        from pyspark import TaskContext
+    from pyspark import TaskContext
 
-        attempt = TaskContext.get().taskAttemptId()
-    for piece in pieces:
-        place = Path(folder, piece.file)
-        beside = place.with_name(f".{attempt}-{place.name}")
-        content = _Checked(_tables(work, piece, done.add), piece.start, schema)
-        write_tables(beside, content, schema.remove(schema.get_field_index(INPUT)))
-        os.replace(beside, place)
-        yield Receipt(piece.start, content.rows, content.failed)
+    attempt = TaskContext.get().taskAttemptId()  # of one piece there may be two at a time
+    try:
+        for piece in pieces:
+            beside = Path(folder, f".{attempt}-{piece.file}")
+            content = _Checked(_tables(work, piece, told), piece.start, schema)
+            write_tables(beside, content, schema.remove(schema.get_field_index(INPUT)))
+            os.replace(beside, Path(folder, piece.file))
+            yield Receipt(piece.start, content.rows, content.failed)
+    except TumorKerasError as error:
+        _tell(told, error)
 
 
 def score_contents(work: Work, contents: pa.Array, answers: pa.StructType) -> pa.Array:
@@ -133,7 +157,7 @@ def score_contents(work: Work, contents: pa.Array, answers: pa.StructType) -> pa
         for number, content in enumerate(contents):
             Path(folder, str(number)).write_bytes(content.as_py() or b"")
         paths = Paths(os.path.join(folder, str(number)) for number in range(len(contents)))
-        tables = list(_tables(work, Piece(0, paths, None), lambda count: None))
+        tables = list(_tables(work, Piece(0, paths, None)))
     if not tables:
         return pa.array([], answers)
     return _structs(pd.concat(tables, ignore_index=True), len(contents), answers)
@@ -156,18 +180,23 @@ class _Checked:
             yield content
 
 
-def _tables(work: Work, piece: Piece, done: Done) -> Iterator[pd.DataFrame]:
+def _tables(work: Work, piece: Piece, told: Any = None) -> Iterator[pd.DataFrame]:
     """The tables of a piece, window by window."""
-    with _faults_as_text():
-        predictor, read, _ = _tools(work.model, work.signature, work.runtime)
-        inputs = FileInputs(Listing(piece.paths, piece.carried), predictor.origin, read, work.folder)
-        layout = layout_of(predictor, inputs)
-        windows = windows_of(len(piece.paths), work.batch_size)
-        for _, table in score_windows(predictor, layout, inputs, windows, work.batch_size, done):
-            if work.raises:
-                raise_first(table)
-            table[INPUT] += piece.start
-            yield table
+    predictor, read, _ = _tools(work.model, work.signature, work.runtime)
+    inputs = FileInputs(Listing(piece.paths, piece.carried), predictor.origin, read, work.folder)
+    layout = layout_of(predictor, inputs)
+    windows = windows_of(len(piece.paths), work.batch_size)
+    for window, table in score_windows(predictor, layout, inputs, windows, work.batch_size):
+        if work.raises:
+            raise_first(table)
+        table[INPUT] += piece.start
+        yield table
+        if told is not None:
+            told.add(Progress(len(window)))
+
+
+def _tell(told: Any, error: TumorKerasError) -> None:
+    told.add(Progress(errors=((type(error).__name__, error.heading, error.faults),)))
 
 
 @lru_cache(MODELS)
@@ -186,15 +215,6 @@ def _tools(
     predictor = load_predictor(model, signature, runtime)
     reading = reading_of(predictor, processes=1)
     return predictor, reading.__enter__(), reading
-
-
-@contextmanager
-def _faults_as_text() -> Iterator[None]:
-    """Spark hands on the text of an error alone."""
-    try:
-        yield
-    except TumorKerasError as error:
-        raise RuntimeError(FAULT + json.dumps([type(error).__name__, error.heading, error.faults])) from None
 
 
 def _structs(table: pd.DataFrame, count: int, answers: pa.StructType) -> pa.Array:
