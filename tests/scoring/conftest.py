@@ -2,8 +2,10 @@
 
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import cache
 
 import pytest
+import tensorflow as tf
 from made_puppets import PUPPET
 from made_scans import tiny_classifier, write_scans
 
@@ -65,9 +67,14 @@ def one_reader():
         yield readers
 
 
+@pytest.fixture(scope="session")
+def load_once():
+    return cache(tf.saved_model.load)
+
+
 @pytest.fixture
-def quick_reading(one_reader, monkeypatch):
-    """Let calls share a process that reads grey images: to start its own takes each a second."""
+def quick_calls(one_reader, load_once, monkeypatch):
+    """Let calls share a loaded export, and a process that reads grey images: that is most of the time of a call."""
     reading_of = job.reading_of
 
     def shared(predictor, processes):
@@ -76,6 +83,7 @@ def quick_reading(one_reader, monkeypatch):
         return nullcontext(one_reader.read)
 
     monkeypatch.setattr(job, "reading_of", shared)
+    monkeypatch.setattr(tf.saved_model, "load", load_once)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Score into one output again and again, each time ended at another place, until it is whole; run as a script.
+"""Score into one output again and again, each time ended at another place; run as a script.
 
 Arguments: the output, an export, a folder of images, how many ends, and a seed. By turns they are a kill and an
 interrupt, as Ctrl-C sends it to all processes of a terminal. Prints how each run has ended, and what it said last.
@@ -62,7 +62,6 @@ def run(output: Path, export: str, images: str, count: int, seed: int) -> None:
         time.sleep(generator.random() * 6 * SECONDS)  # within a window
         os.killpg(child, signal.SIGINT if number % 2 else signal.SIGKILL)
         ends.append((ended(child), said.read_text()))
-    ends.append((ended(start(output, export, images, said)), said.read_text()))
     said.unlink()
     print(json.dumps(ends))
 

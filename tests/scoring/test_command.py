@@ -8,7 +8,7 @@ from command_line import run_command
 
 from tumorkeras.scoring import score
 
-pytestmark = pytest.mark.usefixtures("quick_reading")
+pytestmark = pytest.mark.usefixtures("quick_calls")
 
 
 def score_by_command(*arguments, status=0):

@@ -23,7 +23,7 @@ COLUMNS = ["path", "id", "status", "error", "class_id", "class_name", "probabili
 NUMBERS = COLUMNS[4:]
 
 
-pytestmark = pytest.mark.usefixtures("quick_reading")
+pytestmark = pytest.mark.usefixtures("quick_calls")
 
 
 @pytest.fixture(scope="module")
