@@ -7,7 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
+import pytest
 
+from tumorkeras.scoring import score
 from tumorkeras.spec import DataSpec
 from tumorkeras.training import TrainedModel
 
@@ -48,3 +50,22 @@ def write_scans(folder: Path, count: int) -> Path:
         content = cv2.imencode(f".{ENDINGS[number % 3]}", scan(number))[1].tobytes()
         (folder / f"{number:03}.{ENDINGS[number % 3]}").write_bytes(content[:-20] if number == 7 else content)
     return folder
+
+
+def stopped(model, inputs, output, before_calls, **options):
+    """The parts of a job in windows of 32 that was interrupted in the second."""
+    scored = []
+
+    def interrupt(batch):
+        scored.extend(batch)
+        if len(scored) > 32:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        before_calls(interrupt, patch)
+        with pytest.raises(KeyboardInterrupt):
+            score(model, inputs, output=output, batch_size=options.pop("batch_size", 2), **options)
+    parts = output.with_name(f"{output.name}.parts")
+    assert len(list(parts.glob("part-*"))) == 1
+    assert not output.exists()
+    return parts

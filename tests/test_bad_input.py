@@ -16,6 +16,8 @@ import pandas as pd
 import pytest
 import yaml
 from command_line import run_command
+from made_encoded import flat_png
+from made_scans import tiny_classifier
 
 from tumorkeras import DataSpec, build_classifier
 from tumorkeras.training.folder import TrainedModel, save_model
@@ -23,6 +25,9 @@ from tumorkeras.training.folder import TrainedModel, save_model
 PAGE = Path(__file__).parents[1] / "docs" / "bad_input.md"
 ROW = re.compile(r"^\| (?P<input>[^|]+?) \| `(?P<message>[^|]+)` \| (?P<status>\d) \|$", re.MULTILINE)
 TABLE = {match["input"]: (match["message"], int(match["status"])) for match in ROW.finditer(PAGE.read_text())}
+
+OUTCOME = re.compile(r"^\| (?P<input>[^|]+?) \| `(?P<error>[^|]+)` \|$", re.MULTILINE)
+OUTCOMES = {match["input"]: match["error"] for match in OUTCOME.finditer(PAGE.read_text())}
 
 # Each case makes its input in a folder and gives the arguments of the command.
 CASES = {}
@@ -492,6 +497,35 @@ case("a model of another input")(
 )
 case("a model of another rendering")(lambda folder: evaluate_with(folder, rendering={"marker": "disk"}))
 case("an export that is not there")(lambda folder: ["verify", folder / "export"])
+
+
+def score_with(folder, given, *options, output="found.csv"):
+    save_model(tiny_classifier(), folder / "model")
+    return ["score", folder / "model", given, "--output", folder / output, *options]
+
+
+def write_listing(folder, header):
+    (folder / "listing.csv").write_text(f"{header}\na.png,3\n")
+    return folder / "listing.csv"
+
+
+@case("a folder to score that holds no sample")
+def _(folder):
+    (folder / "scans").mkdir()
+    (folder / "scans" / "notes.txt").write_text("by hand")
+    return score_with(folder, folder / "scans")
+
+
+case("a pattern that matches nothing")(lambda folder: score_with(folder, folder / "*.png"))
+case("a table of paths without a column path")(lambda folder: score_with(folder, write_listing(folder, "file,age")))
+case("a column that the result has itself")(lambda folder: score_with(folder, write_listing(folder, "path,status")))
+case("a signature that the model does not have")(
+    lambda folder: score_with(folder, folder / "a.png", "--signature", "classify")
+)
+case("COCO results of a model that finds no boxes")(
+    lambda folder: score_with(folder, folder / "a.png", output="found.json")
+)
+case("a batch size of 0")(lambda folder: score_with(folder, folder / "a.png", "--batch-size", 0))
 case("an unknown verb")(lambda folder: ["trian", folder / "spec.yaml"])
 case("an unknown option")(lambda folder: [*run(simulation_spec(folder)), "--epochs", "3"])
 case("a missing argument")(lambda folder: ["run"])
@@ -507,7 +541,8 @@ def contents(folder):
 
 def test_the_table_and_the_cases_are_the_same():
     rows = [line for line in PAGE.read_text().splitlines() if line.startswith("| ")]
-    assert len(rows) == len(TABLE) + 2 * PAGE.read_text().count("\n| input |")
+    heads = PAGE.read_text().count("\n| input |") + PAGE.read_text().count("\n| a file among others |")
+    assert len(rows) == len(TABLE) + len(OUTCOMES) + 2 * heads
     assert set(TABLE) == set(CASES)
 
 
@@ -524,6 +559,49 @@ def test_bad_input(name, tmp_path, monkeypatch):
     if status == 1:
         assert outcome.err.count("tumorkeras: ") == 1
     assert contents(tmp_path) == before
+
+
+def save_pickled(path):
+    np.save(path, np.array([{}, None]), allow_pickle=True)
+
+
+PNG = cv2.imencode(".png", np.random.default_rng(0).integers(0, 255, (20, 20), dtype="uint8"))[1].tobytes()
+BROKEN = {
+    "a file that is not there, or no longer": ("none.png", lambda path: None),
+    "a link that leads nowhere": ("link.png", lambda path: path.symlink_to("none.png")),
+    "links that lead to each other": ("loop.png", lambda path: path.symlink_to("loop.png")),
+    "an empty file": ("empty.png", lambda path: path.touch()),
+    "a PNG that is cut short": ("cut.png", lambda path: path.write_bytes(PNG[:-40])),
+    "text with the ending of an image": ("text.png", lambda path: path.write_text("no image")),
+    "a pipe": ("pipe.png", os.mkfifo),
+    "a folder with the ending of an image": ("folder.png", lambda path: path.mkdir()),
+    "a name of 300 letters": ("x" * 296 + ".png", lambda path: None),
+    "an image of 30,000 x 30,000": ("vast.png", lambda path: path.write_bytes(flat_png(30_000, 30_000))),
+    "an image with values that are no numbers": (
+        "nan.tif",
+        lambda path: cv2.imwrite(str(path), np.full((3, 3), np.nan, "float32")),
+    ),
+    "an array of another shape": ("other.npy", lambda path: np.save(path, np.zeros((2, 5, 5, 2)))),
+    "an array of pickled objects": ("pickled.npy", save_pickled),
+    "an archive without images": ("labels.npz", lambda path: np.savez(path, labels=np.arange(3))),
+}
+
+
+def test_what_does_not_end_a_job_is_a_row(tmp_path):
+    for name, make in BROKEN.values():
+        make(tmp_path / name)
+    (tmp_path / "good.png").write_bytes(PNG)
+    paths = [tmp_path / name for name, _ in BROKEN.values()]
+    table = tmp_path / "found.csv"
+    save_model(tiny_classifier(), tmp_path / "model")
+    outcome = run_command("score", tmp_path / "model", *paths, tmp_path / "good.png", "--output", table)
+    assert outcome.status == 0, outcome.err
+    found = pd.read_csv(table)
+    assert found["path"].tolist() == [*map(str, paths), str(tmp_path / "good.png")]
+    assert found["status"].tolist() == ["error"] * len(paths) + ["ok"]
+    for name, error in zip(BROKEN, found["error"], strict=False):
+        assert OUTCOMES[name] in error
+    assert set(OUTCOMES) == set(BROKEN)
 
 
 def test_the_pickled_payload_would_have_done_it(tmp_path):

@@ -15,7 +15,7 @@ from tumorkeras.boxes import CORNERS
 from tumorkeras.data.detection import load_detection
 from tumorkeras.data.samples import load_samples
 from tumorkeras.errors import DataError, ModelError
-from tumorkeras.scoring import job, score, write_predictions
+from tumorkeras.scoring import count_outcomes, job, score, write_coco_results, write_predictions
 from tumorkeras.scoring.table import Layout
 from tumorkeras.serving.export import export
 from tumorkeras.spec import DataSpec
@@ -89,7 +89,7 @@ def exported(trained, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def table(exported, folder):
-    return score(exported, folder)
+    return score(exported, folder, batch_size=4)
 
 
 def answers(network, image):
@@ -262,3 +262,26 @@ def test_the_verb_score(exported, folder, table, tmp_path):
     assert outcome.status == 0, outcome.err
     assert outcome.out == f'{{"rows": {len(table)}, "errors": 1}}\n'
     pd.testing.assert_frame_equal(pd.read_parquet(path), table)
+
+
+def test_an_output_is_what_is_written_of_the_table(exported, folder, table, tmp_path):
+    read = pd.read_parquet(score(exported, folder, batch_size=4, output=tmp_path / "found.parquet"))
+    pd.testing.assert_frame_equal(read, table, check_exact=True)
+    assert read.attrs["scoring"].items() >= table.attrs["scoring"].items()
+    path = score(exported, folder, batch_size=4, output=tmp_path / "found.json")
+    write_coco_results(table, tmp_path / "wanted.json", classes=CLASSES)
+    for ending in ("json", "images.json", "errors.csv"):
+        assert (tmp_path / f"found.{ending}").read_text() == (tmp_path / f"wanted.{ending}").read_text()
+    assert count_outcomes(path) == (table["score"].notna().sum(), 1)
+
+
+def test_the_verb_draws_what_it_has_found(exported, folder, table, tmp_path):
+    best = table.loc[table["score"].idxmax()]
+    drawing = ("--overlay", tmp_path / "drawn", "--threshold", best["score"] - 1e-3)
+    outcome = run_command("score", exported, folder, "--output", tmp_path / "found.csv", *drawing)
+    assert outcome.status == 0, outcome.err
+    names = [path.relative_to(tmp_path / "drawn").as_posix() for path in sorted((tmp_path / "drawn").rglob("*.png"))]
+    assert names == [*(f"{number}.png" for number in range(7)), "deep/7.png", "deep/8.png"]
+    coloured = [name for name in names if np.ptp(cv2.imread(str(tmp_path / "drawn" / name)), axis=-1).any()]
+    above = table[table["score"] > best["score"] - 1e-3]
+    assert coloured == [Path(path).relative_to(folder).as_posix() for path in above["path"].unique()]

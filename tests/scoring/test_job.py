@@ -160,7 +160,7 @@ def test_a_data_set_that_fails_has_an_outcome_for_each_of_its_samples(tumours, i
     assert table["error"][2].startswith("the tf.data set failed on it: ")
     assert "number two" in table["error"][2]
     np.testing.assert_allclose(table["probability_benign"].drop(2), of_images["probability_benign"].drop(2), rtol=1e-5)
-    with pytest.raises(DataError, match="fails where its samples are counted: .*number two"):
+    with pytest.raises(DataError, match=r"fails where its samples are counted: .*number two"):
         score(tumours, numbered.map(failing).filter(lambda image: True))
 
 

@@ -13,7 +13,9 @@ from tumorkeras.scoring.outcomes import Outcomes
 def table():
     names = ["None", "nan", None]
     columns = {"path": ["NA", "007", "1e5"], "status": ["ok", "ok", "error"], "error": [None, None, "is empty"]}
-    return pd.DataFrame({**columns, "class": names, "score": [0.5, 0.25, None]}).astype({"class": "str", "error": "str"})
+    return pd.DataFrame({**columns, "class": names, "score": [0.5, 0.25, None]}).astype(
+        {"class": "str", "error": "str"}
+    )
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])

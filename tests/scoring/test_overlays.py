@@ -115,7 +115,9 @@ def test_images_are_never_drawn_over(images, tmp_path):
 
 
 def test_other_tables_and_folders_are_refused(images, tmp_path):
-    with pytest.raises(DataError, match="the table lacks class, score, xmin, .*; only that of a detector can be drawn"):
+    with pytest.raises(
+        DataError, match=r"the table lacks class, score, xmin, .*; only that of a detector can be drawn"
+    ):
         write_overlays(pd.DataFrame({"path": ["a.png"], "probability_0": [1.0]}), tmp_path)
     assert cv2.imwrite(str(images / "a.png"), np.zeros((9, 9), "uint8"))
     (tmp_path / "file").write_text("")

@@ -191,7 +191,9 @@ def test_other_values_of_carried_columns_are_refused(output):
 
 def test_lists_that_cannot_be_written_down(output):
     wrong = {
-        "carried columns: cannot be written down: .* surrogates": plan(carried=pd.DataFrame({"a": ["\ud800"] * 10}, dtype=object)),
+        "carried columns: cannot be written down: .* surrogates": plan(
+            carried=pd.DataFrame({"a": ["\ud800"] * 10}, dtype=object)
+        ),
         "3 rows of carried columns found, expected 10": plan(carried=pd.DataFrame({"a": [1, 2, 3]})),
         "carried columns: cannot be written down": plan(carried=pd.DataFrame({"a": [1, "x", []] + [None] * 7})),
     }

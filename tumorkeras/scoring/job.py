@@ -200,6 +200,8 @@ def score(
         return score_on_spark(model, inputs, output=output, raises=on_error == "raise", progress=progress, **choices)
     if batch_size == "auto" and isinstance(model, ServingClient):
         batch_size = model.batch_size
+    if output is not None:  # said before a model is loaded, which may take its time
+        check_place(output, detects=output.suffix.lower() == ".json")
     with ExitStack() as stack:
         predictor = load_predictor(stack.enter_context(brought_here(model)), signature, runtime)
         if output is not None:
