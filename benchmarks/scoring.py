@@ -56,7 +56,7 @@ def decoding(export: Path, files: list[str]) -> Iterator[None]:
 
 def signature(export: Path, files: list[str]) -> Iterator[None]:
     """Arrays that lie ready, in the batches of score."""
-    from tumorkeras.scoring.blocks import of_one_size
+    from tumorkeras.scoring.inputs.blocks import of_one_size
     from tumorkeras.scoring.local import windows_of
     from tumorkeras.scoring.predictor import load_predictor
 

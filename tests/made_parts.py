@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tumorkeras.scoring.parts import Parts
-from tumorkeras.scoring.plans import Plan
+from tumorkeras.scoring.output.parts import Parts
+from tumorkeras.scoring.output.plans import Plan
 
 PATHS = [f"{k:02}.png" for k in range(10)]
 SETTINGS = {"model": {"name": "lesions", "version": 1}, "batch_size": 8, "runtime": None}

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tumorkeras.scoring import score
-from tumorkeras.scoring.spark_session import SETTINGS, java_home, session
+from tumorkeras.scoring.spark.session import SETTINGS, java_home, session
 from tumorkeras.serving.signatures import endpoints
 
 SECONDS = 120  # until something that must happen has happened

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tumorkeras.models.receptive_field import receptive_field as receptive_field
     from tumorkeras.scoring.job import score as score
     from tumorkeras.scoring.large import predict_large as predict_large
-    from tumorkeras.scoring.spark_udf import score_udf as score_udf
+    from tumorkeras.scoring.spark.udf import score_udf as score_udf
     from tumorkeras.serving.client import ServingClient as ServingClient
     from tumorkeras.serving.export import export as export
     from tumorkeras.serving.verify import verify_export as verify_export
@@ -80,7 +80,7 @@ _HOMES = {
     "receptive_field": "models.receptive_field",
     "run": "workflow",
     "score": "scoring.job",
-    "score_udf": "scoring.spark_udf",
+    "score_udf": "scoring.spark.udf",
     "simulate_motility": "data.simulate",
     "simulate_ultrasound": "data.phantoms",
     "train": "training.from_spec",

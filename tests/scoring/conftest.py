@@ -10,8 +10,8 @@ from made_puppets import PUPPET
 from made_scans import tiny_classifier, write_scans
 
 import tumorkeras.serving.export as exporting
-from tumorkeras.scoring import helper, job, score
-from tumorkeras.scoring.reading import Readers, Sample
+from tumorkeras.scoring import job, score
+from tumorkeras.scoring.reading import Readers, Sample, helper
 from tumorkeras.serving.verify import ExportReport
 
 

@@ -16,7 +16,8 @@ from made_series import write_dicom
 
 from tumorkeras.data.images import read_image
 from tumorkeras.errors import DataError, TumorKerasError
-from tumorkeras.scoring import files, job, score
+from tumorkeras.scoring import job, score
+from tumorkeras.scoring.inputs import files
 
 pytestmark = pytest.mark.usefixtures("quick_calls")
 

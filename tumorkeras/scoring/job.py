@@ -17,9 +17,8 @@ import pandas as pd
 from tumorkeras.errors import DataError, ModelError
 from tumorkeras.progress import progress_bar
 from tumorkeras.scoring.batch_size import choose_batch_size
-from tumorkeras.scoring.files import FileInputs, reading_of
-from tumorkeras.scoring.final import check_place
 from tumorkeras.scoring.inputs import Inputs, are_files, find_inputs
+from tumorkeras.scoring.inputs.files import FileInputs, reading_of
 from tumorkeras.scoring.local import (
     BATCHES_A_WINDOW,
     layout_of,
@@ -29,8 +28,9 @@ from tumorkeras.scoring.local import (
     tell,
     windows_of,
 )
-from tumorkeras.scoring.parts import Parts, parts_folder
-from tumorkeras.scoring.plans import PLAN, Plan
+from tumorkeras.scoring.output.final import check_place
+from tumorkeras.scoring.output.parts import Parts, parts_folder
+from tumorkeras.scoring.output.plans import PLAN, Plan
 from tumorkeras.scoring.predictor import Predictor, load_predictor
 from tumorkeras.scoring.remote import brought_here
 from tumorkeras.scoring.table import INPUT
@@ -194,7 +194,7 @@ def score(
     if engine == "spark":
         if split is not None:
             raise DataError("score", ["split: Spark scores files, which have no parts; leave split out"])
-        from tumorkeras.scoring.spark import score_on_spark
+        from tumorkeras.scoring.spark.engine import score_on_spark
 
         choices: dict[str, Any] = {"signature": signature, "runtime": runtime, "batch_size": batch_size}
         return score_on_spark(model, inputs, output=output, raises=on_error == "raise", progress=progress, **choices)

@@ -12,8 +12,8 @@ import pandas as pd
 
 from tumorkeras.errors import DataError
 from tumorkeras.scoring.backends import CallError
-from tumorkeras.scoring.blocks import Block
 from tumorkeras.scoring.inputs import Inputs
+from tumorkeras.scoring.inputs.blocks import Block
 from tumorkeras.scoring.predictor import Predictor
 from tumorkeras.scoring.table import Layout
 

@@ -15,10 +15,10 @@ import pyarrow as pa
 
 from tumorkeras.errors import DataError
 from tumorkeras.files import sync
-from tumorkeras.scoring.final import with_attributes, write_tables
-from tumorkeras.scoring.locks import LOCK, lock_folder
-from tumorkeras.scoring.part_tables import failed_inputs, read_part, schema_of, typed, write_part
-from tumorkeras.scoring.plans import ANEW, INPUTS, PLAN, Plan, check_same, read_plan, write_plan
+from tumorkeras.scoring.output.final import with_attributes, write_tables
+from tumorkeras.scoring.output.locks import LOCK, lock_folder
+from tumorkeras.scoring.output.part_tables import failed_inputs, read_part, schema_of, typed, write_part
+from tumorkeras.scoring.output.plans import ANEW, INPUTS, PLAN, Plan, check_same, read_plan, write_plan
 from tumorkeras.scoring.views import INPUT
 
 NAME = re.compile(r"part-(\d{9,})-(\d{9,})\.parquet")

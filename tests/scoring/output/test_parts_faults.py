@@ -16,8 +16,8 @@ from made_parts import TEMPLATE, begun, finished, plan, rows, whole
 
 import tumorkeras
 from tumorkeras.errors import DataError
-from tumorkeras.scoring import locks
-from tumorkeras.scoring.parts import Parts
+from tumorkeras.scoring.output import locks
+from tumorkeras.scoring.output.parts import Parts
 
 
 @pytest.fixture

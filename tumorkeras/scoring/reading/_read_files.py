@@ -1,4 +1,4 @@
-"""The process that decodes files beside the model; :mod:`tumorkeras.scoring.helper` starts and asks it.
+"""The process that decodes files beside the model; :mod:`tumorkeras.scoring.reading.helper` starts and asks it.
 
 It is run as a file, not imported as a module: with its package would come TensorFlow, which no decoder needs.
 

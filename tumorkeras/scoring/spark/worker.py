@@ -17,11 +17,11 @@ import pyarrow as pa
 import tensorflow as tf
 
 from tumorkeras.errors import TumorKerasError
-from tumorkeras.scoring.files import FileInputs, Read, reading_of
-from tumorkeras.scoring.final import write_tables
-from tumorkeras.scoring.listing import Listing, Paths
+from tumorkeras.scoring.inputs.files import FileInputs, Read, reading_of
+from tumorkeras.scoring.inputs.listing import Listing, Paths
 from tumorkeras.scoring.local import layout_of, raise_first, score_windows, windows_of
-from tumorkeras.scoring.part_tables import failed_inputs, typed
+from tumorkeras.scoring.output.final import write_tables
+from tumorkeras.scoring.output.part_tables import failed_inputs, typed
 from tumorkeras.scoring.predictor import Predictor, load_predictor
 from tumorkeras.scoring.table import INPUT
 

@@ -14,8 +14,10 @@ from made_spark import CLASSES, classifier, failed_tasks, pictures, readers, sav
 
 import tumorkeras
 from tumorkeras.errors import DataError, MissingExtraError, ModelError
-from tumorkeras.scoring import score, spark_session, spark_udf
-from tumorkeras.scoring.spark_session import java_home
+from tumorkeras.scoring import score
+from tumorkeras.scoring.spark import session as sessions
+from tumorkeras.scoring.spark import udf
+from tumorkeras.scoring.spark.session import java_home
 from tumorkeras.serving.client import ServingClient
 from tumorkeras.spec import DataSpec
 
@@ -230,8 +232,8 @@ def test_refuses_a_model_that_has_no_folder(other):
 
 
 def test_missing_packages_are_named(model, monkeypatch, tmp_path):
-    monkeypatch.setattr(spark_udf, "find_spec", lambda name: None)
-    monkeypatch.setattr(spark_session, "find_spec", lambda name: None)
+    monkeypatch.setattr(udf, "find_spec", lambda name: None)
+    monkeypatch.setattr(sessions, "find_spec", lambda name: None)
     for call in (lambda: score(model, [], engine="spark"), lambda: tumorkeras.score_udf(model)):
         with pytest.raises(MissingExtraError, match=r"pyspark is not installed.*tumorkeras\[spark\]"):
             call()

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from tumorkeras.scoring import count_outcomes, read_predictions, write_predictions
-from tumorkeras.scoring.outcomes import Outcomes
+from tumorkeras.scoring.output.outcomes import Outcomes
 
 
 @pytest.fixture

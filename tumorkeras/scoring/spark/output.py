@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from tumorkeras.errors import DataError
 from tumorkeras.files import sync, write_whole
-from tumorkeras.scoring.locks import LOCK, lock_folder
+from tumorkeras.scoring.output.locks import LOCK, lock_folder
 
 SETTINGS_FILE = "_scoring.json"  # what begins so is passed over by those who read the folder as a data set
 

@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from tumorkeras.errors import MissingExtraError
 from tumorkeras.scoring.local import layout_of
-from tumorkeras.scoring.part_tables import schema_of
+from tumorkeras.scoring.output.part_tables import schema_of
 from tumorkeras.scoring.predictor import load_predictor
-from tumorkeras.scoring.spark import BATCH_SIZE, sent, work_of
+from tumorkeras.scoring.spark.engine import BATCH_SIZE, sent, work_of
 from tumorkeras.scoring.table import INPUT, Layout
 
 SIDES = ("status", "error")

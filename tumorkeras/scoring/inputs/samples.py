@@ -14,7 +14,7 @@ import tensorflow as tf
 from tumorkeras.boxes import NO_CLASS
 from tumorkeras.data.agreement import ModelOrigin
 from tumorkeras.errors import DataError
-from tumorkeras.scoring.blocks import Block, Piece, in_order, of_one_size
+from tumorkeras.scoring.inputs.blocks import Block, Piece, in_order, of_one_size
 
 if TYPE_CHECKING:
     from tumorkeras.data.detection import DetectionSamples

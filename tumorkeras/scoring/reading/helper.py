@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from tumorkeras.scoring import _read_files
-from tumorkeras.scoring._read_files import Outcome, count_of, put_count, receive, send
+from tumorkeras.scoring.reading import _read_files
+from tumorkeras.scoring.reading._read_files import Outcome, count_of, put_count, receive, send
 
 MAIN = Path(_read_files.__file__)
 START = 300.0  # seconds that a start may take, on a machine that is busy

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from tumorkeras.changes import changed_fields
 from tumorkeras.errors import DataError
 from tumorkeras.files import whole_file
-from tumorkeras.scoring.listing import Paths, path_of, shown
+from tumorkeras.scoring.inputs.listing import Paths, path_of, shown
 
 PLAN, INPUTS = "_scoring.json", "_inputs.parquet"
 FORMAT = 1

@@ -13,7 +13,7 @@ from tumorkeras.data.agreement import ModelOrigin, are_tracks, fits
 from tumorkeras.data.readers.formats import FileFault
 from tumorkeras.data.readers.limits import check_file
 from tumorkeras.errors import DataError
-from tumorkeras.scoring.blocks import Block, failed, in_order
+from tumorkeras.scoring.inputs.blocks import Block, failed, in_order
 from tumorkeras.spec import DataSpec
 
 FILE_TYPES = (".npy", ".npz")

@@ -18,9 +18,9 @@ import pandas as pd
 from tumorkeras.data.agreement import ModelOrigin
 from tumorkeras.data.readers.formats import FileFault
 from tumorkeras.data.readers.limits import check_file
-from tumorkeras.scoring.arrays import FILE_TYPES, read_array_file
-from tumorkeras.scoring.blocks import Block, of_one_size
-from tumorkeras.scoring.listing import Listing, shown
+from tumorkeras.scoring.inputs.arrays import FILE_TYPES, read_array_file
+from tumorkeras.scoring.inputs.blocks import Block, of_one_size
+from tumorkeras.scoring.inputs.listing import Listing, shown
 from tumorkeras.scoring.predictor import Predictor
 from tumorkeras.scoring.reading import Readers, Sample
 

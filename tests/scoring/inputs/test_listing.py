@@ -9,7 +9,7 @@ import pytest
 from made_series import write_series
 
 from tumorkeras.errors import DataError
-from tumorkeras.scoring.listing import Paths, list_files, shown
+from tumorkeras.scoring.inputs.listing import Paths, list_files, shown
 
 NOT_UTF8 = os.fsdecode(b"scan\xff.png")
 

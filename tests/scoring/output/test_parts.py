@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from made_parts import PATHS, SETTINGS, TEMPLATE, TYPES, begun, finished, plan, rows, whole
 
 from tumorkeras.errors import DataError
-from tumorkeras.scoring import final
-from tumorkeras.scoring.parts import Counts, Parts
+from tumorkeras.scoring.output import final
+from tumorkeras.scoring.output.parts import Counts, Parts
 
 
 @pytest.fixture

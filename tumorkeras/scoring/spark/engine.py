@@ -18,15 +18,15 @@ import pyarrow as pa
 from tumorkeras import errors
 from tumorkeras.errors import DataError, ModelError
 from tumorkeras.progress import progress_bar
-from tumorkeras.scoring.final import with_attributes
 from tumorkeras.scoring.inputs import are_files
-from tumorkeras.scoring.listing import Listing, Paths, list_files
+from tumorkeras.scoring.inputs.listing import Listing, Paths, list_files
 from tumorkeras.scoring.local import layout_of, settings_of, tell
-from tumorkeras.scoring.part_tables import failed_inputs, schema_of
+from tumorkeras.scoring.output.final import with_attributes
+from tumorkeras.scoring.output.part_tables import failed_inputs, schema_of
 from tumorkeras.scoring.predictor import load_predictor
-from tumorkeras.scoring.spark_output import check_folder, check_rows, new_data_set
-from tumorkeras.scoring.spark_session import session
-from tumorkeras.scoring.spark_worker import Piece, Progress, ProgressParam, Work
+from tumorkeras.scoring.spark.output import check_folder, check_rows, new_data_set
+from tumorkeras.scoring.spark.session import session
+from tumorkeras.scoring.spark.worker import Piece, Progress, ProgressParam, Work
 from tumorkeras.scoring.table import INPUT, Layout
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def work_of(
 
 
 def sent(task: str, work: Work, *arguments: Any) -> Callable[[Any], Any]:
-    """A function of :mod:`tumorkeras.scoring.spark_worker`, its work given, to be sent to workers.
+    """A function of :mod:`tumorkeras.scoring.spark.worker`, its work given, to be sent to workers.
 
     It is sent itself, not by its name, so that it comes before the import of the package, and TensorFlow is told
     before its own import to be quiet.
@@ -123,9 +123,9 @@ def sent(task: str, work: Work, *arguments: Any) -> Callable[[Any], Any]:
         import os
 
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        from tumorkeras.scoring import spark_worker
+        from tumorkeras.scoring.spark import worker
 
-        return getattr(spark_worker, task)(spark_worker.Work(**settings), data, *arguments)
+        return getattr(worker, task)(worker.Work(**settings), data, *arguments)
 
     return run
 
@@ -202,7 +202,7 @@ def _watched(context: SparkContext, total: int, *, shown: bool) -> Iterator[Any]
     TumorKerasError
         That of a worker.
     """
-    told: Any = context.accumulator(Progress(), ProgressParam())  # type: ignore[arg-type]  # has what Spark calls
+    told: Any = context.accumulator(Progress(), ProgressParam())
     ended, tag = threading.Event(), f"tumorkeras-{uuid4()}"
 
     def look() -> None:

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from tumorkeras.scoring._read_files import Outcome
+from tumorkeras.scoring.reading._read_files import Outcome
 
 
 class Stopped(Exception):

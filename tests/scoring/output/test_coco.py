@@ -13,10 +13,10 @@ from pycocotools.cocoeval import COCOeval
 from tumorkeras.boxes import CORNERS
 from tumorkeras.data.annotations import write_annotations
 from tumorkeras.errors import DataError
-from tumorkeras.scoring.coco import write_coco_results
-from tumorkeras.scoring.final import check_place
-from tumorkeras.scoring.parts import Parts
-from tumorkeras.scoring.plans import Plan
+from tumorkeras.scoring.output.coco import write_coco_results
+from tumorkeras.scoring.output.final import check_place
+from tumorkeras.scoring.output.parts import Parts
+from tumorkeras.scoring.output.plans import Plan
 
 CLASSES = ["malignant", "benign"]
 COLUMNS = ["path", "id", "status", "error", "class", "score", *CORNERS]

@@ -22,12 +22,12 @@ def start_without_tensorflow() -> None:
     """The package of scoring would load it, and the output does not need it."""
     sys.modules["tumorkeras.scoring"] = ModuleType("tumorkeras.scoring")
     sys.modules["tumorkeras.scoring"].__path__ = [str(SCORING)]
-    import tumorkeras.scoring.parts  # noqa: F401 - once, not in each child
+    import tumorkeras.scoring.output.parts  # noqa: F401 - once, not in each child
 
 
 def score_all(output: Path, resume: bool) -> None:
-    from tumorkeras.scoring.parts import Parts
-    from tumorkeras.scoring.plans import Plan
+    from tumorkeras.scoring.output.parts import Parts
+    from tumorkeras.scoring.output.plans import Plan
 
     with Parts.open(output, Plan({"model": "a/1"}, PATHS, width=2), TEMPLATE, resume=resume) as parts:
         for start, stop in parts.missing():

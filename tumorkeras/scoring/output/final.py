@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from tumorkeras.errors import DataError
 from tumorkeras.files import whole_file
-from tumorkeras.scoring.coco import CocoIds, write_results
+from tumorkeras.scoring.output.coco import CocoIds, write_results
 
 ROWS = 65536  # of a row group at least: small ones make a file slow to read
 

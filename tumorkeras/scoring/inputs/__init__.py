@@ -11,10 +11,10 @@ import pandas as pd
 
 from tumorkeras.data.agreement import ModelOrigin, chosen_samples
 from tumorkeras.errors import DataError
-from tumorkeras.scoring.arrays import ArrayInputs
-from tumorkeras.scoring.blocks import Block
-from tumorkeras.scoring.files import FileInputs, Read
-from tumorkeras.scoring.listing import list_files
+from tumorkeras.scoring.inputs.arrays import ArrayInputs
+from tumorkeras.scoring.inputs.blocks import Block
+from tumorkeras.scoring.inputs.files import FileInputs, Read
+from tumorkeras.scoring.inputs.listing import list_files
 from tumorkeras.spec import DataSpec
 
 
@@ -76,8 +76,7 @@ def find_inputs(
     reserved : collection of str
         Columns that a table of paths may not carry along.
     read : callable or None
-        How files are read, as :class:`tumorkeras.scoring.files.FileInputs` has it; None where :func:`are_files` says
-        that there are none.
+        How files are read, as :class:`FileInputs` has it; None where :func:`are_files` says that there are none.
 
     Raises
     ------
@@ -88,7 +87,7 @@ def find_inputs(
     """
     samples = _as_samples(inputs, detects)
     if samples is not None:
-        from tumorkeras.scoring.samples import DetectionInputs, SampleInputs
+        from tumorkeras.scoring.inputs.samples import DetectionInputs, SampleInputs
 
         kind = DetectionInputs if detects else SampleInputs
         return kind(chosen_samples(origin, samples, split))
@@ -97,7 +96,7 @@ def find_inputs(
     if isinstance(inputs, np.ndarray):
         return ArrayInputs(inputs, origin)
     if hasattr(inputs, "element_spec"):
-        from tumorkeras.scoring.samples import DatasetInputs
+        from tumorkeras.scoring.inputs.samples import DatasetInputs
 
         return DatasetInputs(inputs, origin)
     if read is None:

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Self
 
 from tumorkeras.errors import DataError
-from tumorkeras.scoring._read_files import Outcome
-from tumorkeras.scoring.ahead import LookAhead, Stopped
-from tumorkeras.scoring.helper import Answer, Ended, Helper, Sample
+from tumorkeras.scoring.reading._read_files import Outcome
+from tumorkeras.scoring.reading.ahead import LookAhead, Stopped
+from tumorkeras.scoring.reading.helper import Answer, Ended, Helper, Sample
 
 __all__ = ["Readers", "Sample"]
 

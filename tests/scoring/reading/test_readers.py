@@ -17,9 +17,9 @@ from made_puppets import LOAD, numbers, waits_for
 
 import tumorkeras
 from tumorkeras.errors import DataError
-from tumorkeras.scoring import _read_files, helper, reading
-from tumorkeras.scoring.ahead import LookAhead
-from tumorkeras.scoring.reading import Readers, Sample
+from tumorkeras.scoring import reading
+from tumorkeras.scoring.reading import Readers, Sample, _read_files, helper
+from tumorkeras.scoring.reading.ahead import LookAhead
 
 GREY = Sample((None, None, 1))
 
@@ -253,8 +253,7 @@ package = types.ModuleType("tumorkeras.scoring")  # without what else it loads
 package.__path__ = [sys.argv[1] + "/scoring"]
 sys.modules["tumorkeras.scoring"] = package
 from pathlib import Path
-from tumorkeras.scoring import helper
-from tumorkeras.scoring.reading import Readers, Sample
+from tumorkeras.scoring.reading import Readers, Sample, helper
 
 helper.MAIN = Path(sys.argv[2])
 readers = Readers(2, Sample((None, None, 1)))

@@ -1,0 +1,1 @@
+"""The table of a job as a file, which grows by parts and survives whatever ends the job."""
