@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import floor
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -181,12 +184,25 @@ def test_no_box_is_dropped_in_silence():
         ((200, 100), (64, 64), (0.32, 0, 16, 64, 32)),
         ((3, 7), (10, 10), (10 / 7, 3, 0, 4, 10)),
         ((1, 1000), (10, 10), (0.01, 4, 0, 1, 10)),
+        ((8, 5), (4, 4), (0.5, 0, 0, 4, 3)),  # 2.5 pixels: up, as 3.5 are
+        ((8, 7), (4, 4), (0.5, 0, 0, 4, 4)),
+        ((np.int16(30000), np.int16(20000)), (300, 300), (0.01, 0, 50, 300, 200)),
     ],
 )
 def test_where_an_image_lies(size, canvas, expected):
     placed = boxes.letterbox(size, canvas)
     found = (placed.scale, placed.top, placed.left, placed.height, placed.width)
     assert found == pytest.approx(expected)
+
+
+@given(*[st.integers(1, 2**20)] * 2, *[st.integers(1, 4096)] * 2)
+def test_sides_are_scaled_alike_and_half_a_pixel_is_rounded_up(height, width, down, across):
+    placed = boxes.letterbox((height, width), (down, across))
+    scale = min(Fraction(down, height), Fraction(across, width))
+    assert (placed.height, placed.width) == tuple(
+        max(1, floor(side * scale + Fraction(1, 2))) for side in (height, width)
+    )
+    assert (placed.top, placed.left) == ((down - placed.height) // 2, (across - placed.width) // 2)
 
 
 @given(SIDES, SIDES, st.integers(1, 80), st.integers(1, 80))

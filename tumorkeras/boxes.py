@@ -285,7 +285,7 @@ class Letterbox:
 
 
 def letterbox(size: tuple[int, int], canvas: tuple[int, int]) -> Letterbox:
-    """Where an image of ``size`` lies on a canvas.
+    """Where an image of ``size`` lies on a canvas; half a pixel of a scaled side is rounded up.
 
     Parameters
     ----------
@@ -313,8 +313,19 @@ def letterbox(size: tuple[int, int], canvas: tuple[int, int]) -> Letterbox:
     ]
     if faults:
         raise DataError("letterbox", faults)
-    scale = min(canvas[0] / size[0], canvas[1] / size[1])
-    height, width = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    rows, columns = int(size[0]), int(size[1])
+    height = _scaled(rows, columns, canvas[1], most=canvas[0])
+    width = _scaled(columns, rows, canvas[0], most=canvas[1])
     return Letterbox(
-        scale, (canvas[0] - height) // 2, (canvas[1] - width) // 2, height, width, (int(size[0]), int(size[1]))
+        min(canvas[0] / rows, canvas[1] / columns),
+        (canvas[0] - height) // 2,
+        (canvas[1] - width) // 2,
+        height,
+        width,
+        (rows, columns),
     )
+
+
+def _scaled(side: int, other: int, fitted: int, most: int) -> int:
+    """A side where the other one becomes ``fitted``; halves up, in whole numbers, as every runtime of a graph has."""
+    return min(most, max(1, (2 * side * fitted + other) // (2 * other)))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import floor
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,8 +22,8 @@ def test_letterbox_keeps_shape_middle_and_values(rows, columns, height, width, c
     down, across = filled.any(axis=1), filled.any(axis=0)
     assert set(np.unique(canvas)) <= {0, 7}
     assert down.all() or across.all()  # as large as fits
-    scale = min(height / rows, width / columns)
-    assert (down.sum(), across.sum()) == (max(1, round(rows * scale)), max(1, round(columns * scale)))
+    scale, half = min(Fraction(height, rows), Fraction(width, columns)), Fraction(1, 2)
+    assert (down.sum(), across.sum()) == tuple(max(1, floor(side * scale + half)) for side in (rows, columns))
     for axis in (down, across):
         before, after = axis.argmax(), axis[::-1].argmax()
         assert 0 <= after - before <= 1

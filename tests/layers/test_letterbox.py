@@ -27,6 +27,23 @@ def test_images_lie_where_those_of_the_pipeline_do(size, canvas):
     np.testing.assert_allclose(ours, numpy_letterbox(image, *canvas), atol=2e-3)
 
 
+@given(*[st.tuples(st.integers(1, 80), st.integers(1, 80))] * 2)
+def test_images_of_every_size_lie_where_those_of_the_pipeline_do(size, canvas):
+    image = noise((*size, 1))
+    ours = np.asarray(Letterbox(*canvas)(image[None]))[0]
+    np.testing.assert_allclose(ours, numpy_letterbox(image, *canvas), atol=2e-3)
+
+
+@pytest.mark.parametrize(("height", "width"), [(2**20 - 3, 2), (3, 2**20)])
+def test_long_images(height, width):
+    """The mean of each stretch that becomes a pixel, of an axis that numbers of 32 bits can just tell apart."""
+    axis = np.arange(max(height, width), dtype="float64")
+    image = np.broadcast_to(axis[:, None] if height > width else axis, (height, width))
+    found = np.asarray(Letterbox(16, 16)(image[None, ..., None] / image.max()))[0, ..., 0]
+    line = found[:, 7] if height > width else found[7]
+    np.testing.assert_allclose(line, (np.arange(16) + 0.5) / 16, atol=5e-6)
+
+
 @pytest.mark.parametrize("canvas", [(48, 64), (70, 80)])
 def test_8_bit_images_differ_by_the_rounding_alone(canvas):
     """OpenCV rounds to whole grey levels, and enlarges 8-bit images in fixed point."""
@@ -90,6 +107,29 @@ def test_boxes_follow_the_geometry_of_the_package(size, canvas):
     atol = 1e-6 * max(*size, max(canvas) / place.scale) + 1e-3
     np.testing.assert_allclose(restore_boxes(moved, size, canvas), boxes, atol=atol)
     np.testing.assert_allclose(restore_boxes(moved, size, canvas), place.invert(moved), atol=atol)
+
+
+LONG = st.integers(1, 2**20)
+CANVAS = st.tuples(st.integers(1, 4096), st.integers(1, 4096))
+
+
+@st.composite
+def sizes_about_halves(draw, canvas):
+    """Half a pixel is left over where the width is scaled, or nearly."""
+    factor = 2 * draw(st.integers(1, 100))
+    width = factor * draw(st.integers(0, canvas[1])) + factor // 2 + draw(st.integers(-1, 1))
+    return canvas[0] * factor, max(1, width)
+
+
+@given(st.data(), CANVAS)
+def test_the_geometry_is_that_of_the_package_for_every_size(data, canvas):
+    """The box of the whole image ends on whole pixels of the canvas."""
+    sizes = data.draw(st.lists(st.tuples(LONG, LONG) | sizes_about_halves(canvas), min_size=1, max_size=8))
+    whole = np.array([[[0, 0, width, height]] for height, width in sizes])
+    found = np.asarray(letterbox_boxes(whole, np.array(sizes), canvas))[:, 0]
+    expected = [numpy_boxes.letterbox(size, canvas) for size in sizes]
+    expected = [(one.left, one.top, one.left + one.width, one.top + one.height) for one in expected]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_each_image_of_a_batch_has_its_own_size():

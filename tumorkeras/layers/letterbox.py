@@ -15,20 +15,23 @@ from tumorkeras.layers.float32 import Float32Layer, check_spatial, is_count
 
 
 class _Placed(NamedTuple):
-    """How an image lies on the canvas: (..., 2), for height and width."""
+    """How an image lies on the canvas: (..., 2), for height and width, int32."""
 
-    size: Any  # of the image, float64
-    scaled: Any  # of the scaled image, float64
-    offset: Any  # where it begins, float64
-    shrunk: Any  # (...), whether the image is larger than the canvas
+    size: Any  # of the image
+    scaled: Any  # of the scaled image
+    offset: Any  # where it begins
 
 
 def _place(size: Any, canvas: tuple[int, int]) -> _Placed:
-    # float64, as in Python: a half is then rounded to the same side.
-    size, sides = ops.cast(size, "float64"), ops.cast(canvas, "float64")
-    scale = ops.min(sides / size, axis=-1, keepdims=True)
-    scaled = ops.maximum(ops.round(size * scale), ops.ones_like(size))
-    return _Placed(size, scaled, ops.floor((sides - scaled) / 2), scale[..., 0] < 1)
+    # Whole numbers, for not every runtime has float64, and in float32 some sizes would be a pixel off.
+    size, sides = ops.cast(size, "int32"), ops.convert_to_tensor(canvas, "int32")
+    # Side times fitted by other, half a pixel rounded up, is found by counting: not every runtime divides int64, and
+    # some divide by way of float32. Twice the excess is compared as two sums, which int32 holds where that is all.
+    side = ops.cast(size, "int64")[..., None]
+    other, fitted = ops.flip(side, axis=-2), ops.convert_to_tensor([[canvas[1]], [canvas[0]]], "int64")
+    excess = ops.arange(1, max(canvas) + 1, dtype="int64") * other - side * fitted
+    scaled = ops.clip(ops.sum(ops.cast(excess <= other - excess, "int32"), axis=-1), 1, sides)
+    return _Placed(size, scaled, (sides - scaled) // 2)
 
 
 def letterbox_boxes(boxes: Any, size: Any, canvas: tuple[int, int]) -> Any:
@@ -87,10 +90,14 @@ def _mapping(size: Any, canvas: tuple[int, int]) -> tuple[Any, Any]:
     """Factors and offsets (..., 1, 4) of xyxy boxes, image to canvas."""
     placed = _place(size, canvas)
     factors, offsets = (
-        ops.cast(ops.tile(ops.flip(pair, axis=-1), 2), "float32")
-        for pair in (placed.scaled / placed.size, placed.offset)
+        ops.tile(ops.flip(pair, axis=-1), 2)
+        for pair in (_float32(placed.scaled) / _float32(placed.size), _float32(placed.offset))
     )
     return ops.expand_dims(factors, -2), ops.expand_dims(offsets, -2)
+
+
+def _float32(x: Any) -> Any:
+    return ops.cast(x, "float32")
 
 
 def _keep_padding(before: Any, after: Any) -> Any:
@@ -145,17 +152,16 @@ class Letterbox(Float32Layer):
         """Place the images; those that have the size of the canvas already stay as they are."""
         shape = ops.shape(x)
         fits = ops.logical_and(ops.equal(shape[-3], self.height), ops.equal(shape[-2], self.width))
-        x = ops.cond(fits, lambda: x, lambda: self._placed(x))
-        return ops.reshape(x, (*shape[:-3], self.height, self.width, shape[-1]))
+        known = (*shape[:-3], self.height, self.width, shape[-1])
+        # To a shape that it has, not as it is: of a branch without an operation OpenVINO gives memory as it finds it.
+        return ops.cond(fits, lambda: ops.reshape(x, known), lambda: self._placed(x))
 
     def _placed(self, x: Any) -> Any:
         """Two matrix products: every pixel of the canvas is a weighted mean of pixels of its column and row."""
         shape = ops.shape(x)
-        placed = _place([shape[-3], shape[-2]], (self.height, self.width))
-        rows, columns = (
-            _weights(placed.size[axis], placed.scaled[axis], placed.offset[axis], placed.shrunk, side)
-            for axis, side in enumerate((self.height, self.width))
-        )
+        canvas = (self.height, self.width)
+        placed = _place([shape[-3], shape[-2]], canvas)
+        rows, columns = (_weights(*(each[axis] for each in placed), side) for axis, side in enumerate(canvas))
         # Of Hounsfield units 0 is water: around an image with negative values lies what is darkest in it.
         axes = tuple(range(1, len(x.shape)))
         low = ops.minimum(ops.min(x, axis=axes, keepdims=True), 0.0)
@@ -182,19 +188,20 @@ def _sides(name: str, height: Any, width: Any) -> tuple[int, int]:
     return height, width
 
 
-def _weights(size: Any, scaled: Any, offset: Any, shrunk: Any, canvas: int) -> Any:
-    """Share of each pixel of an axis in each pixel of the canvas: (canvas, size); beside the image all are 0."""
-    step = size / scaled
-    target = ops.reshape(ops.arange(canvas, dtype="float64") - offset, (-1, 1))
-    source = ops.arange(ops.cast(size, "int32"), dtype="float64")
-    # Shrunk: the overlap of a pixel with the stretch of the axis that becomes one pixel of the canvas.
-    end = ops.minimum((target + 1) * step, source + 1)
-    area = ops.maximum(end - ops.maximum(target * step, source), 0) / step
-    # Else: linear between the centres of pixels, level beyond the outer ones.
-    centre = ops.clip((target + 0.5) * step - 0.5, 0.0, size - 1)
-    linear = ops.maximum(1 - ops.abs(centre - source), 0)
+def _weights(size: Any, scaled: Any, offset: Any, canvas: int) -> Any:
+    """Share of each pixel of an axis in each pixel of the canvas: (canvas, size); beside the image all are 0.
+
+    A pixel of the canvas is a stretch of the axis. Shrunk, shares are the overlaps of pixels with it. Else it is one
+    pixel long, moved inwards where it begins before the first or ends after the last: overlaps are linear then.
+    """
+    # Lengths in parts of half a pixel such that all are whole. int32 holds those of 2 ** 30 shares, which are 4 GiB.
+    stretch = ops.maximum(size, scaled)
+    target = ops.reshape(ops.arange(canvas, dtype="int32") - offset, (-1, 1))
+    centre = ops.clip((2 * target + 1) * size, scaled, (2 * size - 1) * scaled)
     inside = ops.logical_and(target >= 0, target < scaled)
-    return ops.cast(ops.where(inside, ops.where(shrunk, area, linear), 0), "float32")
+    distance = ops.abs(ops.arange(1, 2 * size, 2, dtype="int32") * scaled - centre)
+    overlap = ops.clip(stretch + scaled - distance, 0, ops.where(inside, 2 * scaled, 0))
+    return _float32(overlap) / _float32(2 * stretch)
 
 
 @keras.saving.register_keras_serializable(package="tumorkeras")

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tumorkeras import boxes
 from tumorkeras.errors import MissingExtraError, ModelError
-from tumorkeras.layers import Letterbox
+from tumorkeras.layers import letterbox_boxes
 from tumorkeras.models import build_autoencoder, build_classifier
 from tumorkeras.serving.export import export
 from tumorkeras.serving.formats import FORMATS, load_format, write_formats
+from tumorkeras.serving.signatures import endpoints
 from tumorkeras.serving.synthetic import synthetic_inputs
 from tumorkeras.serving.warm_up import Request
 
@@ -60,10 +62,33 @@ def coder(tmp_path_factory):
 def images(tmp_path_factory):
     """Of any size, letterboxed in the graph."""
     keras.utils.set_random_seed(0)
-    inputs = keras.Input((None, None, 1), name="images")
-    inside = build_classifier((20, 24, 1), 3, filters=(3,), dense=(4,), preprocessing=[{"step": "rescale"}])
-    probabilities = keras.layers.Identity(name="probabilities")(inside(Letterbox(20, 24, name="placed")(inputs)))
-    return export(keras.Model(inputs, probabilities, name="images"), tmp_path_factory.mktemp("images"))
+    model = build_classifier((20, 24, 1), 3, filters=(3,), dense=(4,), preprocessing=[{"step": "rescale"}])
+    return saved(model, tmp_path_factory.mktemp("images") / "1")
+
+
+@pytest.fixture(scope="module")
+def image_coder(tmp_path_factory):
+    """Of images of any size in as many colours as its tied kernel has filters."""
+    keras.utils.set_random_seed(0)
+    model = build_autoencoder((20, 24, 3), filters=(3,), bottleneck=5, preprocessing=[{"step": "rescale"}])
+    return saved(model, tmp_path_factory.mktemp("image_coder") / "1")
+
+
+def saved(model, path):
+    """The one signature that is converted, as an export has it."""
+    module = tf.Module()
+    module.variables_of_model, module.answer = model.variables, endpoints(model)["serving_default"].compiled()
+    tf.saved_model.save(module, str(path), {"serving_default": module.answer})
+    return path
+
+
+class Placing(tf.Module):
+    """Where images of given sizes lie on a canvas: sizes that no image in memory has."""
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 2), name="inputs")])
+    def place(self, inputs):
+        whole = tf.concat([tf.zeros_like(inputs), inputs[:, ::-1]], axis=-1)[:, None]
+        return {"boxes": letterbox_boxes(whole, tf.cast(inputs, tf.int32), (1023, 2047))}
 
 
 class Suppressing(tf.Module):
@@ -75,10 +100,10 @@ class Suppressing(tf.Module):
     def find(self, inputs, marks):
         with tf.name_scope("model/detections"):
             found = tf.image.combined_non_max_suppression(inputs[:, :, None], marks, 5, 4, 0.5, 0.1, clip_boxes=False)
-            boxes, scores, classes, count = found
+            corners, scores, classes, count = found
             real = tf.range(4) < count[:, None]
             classes = tf.where(real, tf.cast(classes, tf.int32), -1)
-        outputs = {"boxes": boxes, "scores": scores, "classes": classes, "num_detections": count}
+        outputs = {"boxes": corners, "scores": scores, "classes": classes, "num_detections": count}
         return {**outputs, "class_name": tf.gather(["", "cyst", "mass"], classes + 1)}
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")])
@@ -128,25 +153,64 @@ def test_models_of_volumes_in_every_format(name, request, tmp_path):
                 np.testing.assert_allclose(found[output], values, atol=1e-6)
 
 
-def test_images_of_any_size_in_onnx(images, tmp_path):
-    """72 x 45 and 72 x 81 on a canvas of 20 x 24 are sizes at which float32 would round to another side."""
-    path = copy_of(images, tmp_path)
-    assert write_formats(path, ["onnx"], requests_of(path))["onnx"]["probabilities"] < 1e-6
-    run, signature = load_format(path, "onnx"), signature_of(path)
-    for height, width in ((72, 45), (72, 81), (20, 24), (7, 301)):
-        given = {"inputs": np.random.default_rng(0).uniform(0, 255, (2, height, width, 1)).astype("float32")}
-        np.testing.assert_allclose(run(given)["probabilities"], answers(signature, given)["probabilities"], atol=1e-6)
+@pytest.mark.parametrize("name", ["images", "image_coder"])
+def test_images_of_any_size_in_every_format(name, request, tmp_path):
+    """The size of the canvas comes first of all; 72 x 45 becomes 12.5 wide, of which float32 may make another side."""
+    path = copy_of(request.getfixturevalue(name), tmp_path)
+    signature, differences = signature_of(path), write_formats(path, ALL, requests_of(path))
+    (_, *size, channels) = signature.inputs[0].shape
+    assert size == [None, None]
+    for runtime in ALL:
+        run = load_format(path, runtime, threads=1)
+        assert max(differences[runtime].values()) < 1e-4
+        for height, width in ((20, 24), (72, 45), (7, 301), (3, 5)):
+            shape = (1 + height % 2, height, width, channels)
+            given = {"inputs": np.random.default_rng(0).uniform(0, 255, shape).astype("float32")}
+            found, wanted = run(given), answers(signature, given)
+            assert set(found) == set(wanted)
+            for output, values in wanted.items():
+                np.testing.assert_allclose(found[output], values, rtol=1e-5, atol=1e-6)
 
 
-def test_images_of_any_size_in_no_other_format(images, tmp_path):
-    """What OpenVINO writes of it answers differently at the sizes of the test above, which no request may have."""
-    path = copy_of(images, tmp_path)
+def test_images_lie_alike_in_every_format_up_to_a_million_pixels_a_side(tmp_path):
+    module = Placing()
+    tf.saved_model.save(module, str(tmp_path / "1"), {"serving_default": module.place})
+    generator = np.random.default_rng(0)
+    factor = 2 * generator.integers(1, 256, 500)
+    halves = np.stack([1023 * factor, factor * generator.integers(0, 2047, 500) + factor // 2], axis=-1)
+    sizes = np.concatenate([2 ** generator.uniform(0, 20, (500, 2)), halves, [[2**20, 2**20], [2**20, 1], [1, 2**20]]])
+    given = {"inputs": np.floor(sizes).astype("float32")}
+    placed = [boxes.letterbox((int(height), int(width)), (1023, 2047)) for height, width in given["inputs"]]
+    expected = [[[one.left, one.top, one.left + one.width, one.top + one.height]] for one in placed]
+    write_formats(
+        tmp_path / "1", ALL, [Request("serving_default", given, answers(signature_of(tmp_path / "1"), given))]
+    )
+    for runtime in ALL:
+        found = load_format(tmp_path / "1", runtime, threads=1)(given)
+        np.testing.assert_allclose(found["boxes"], expected, rtol=1e-6)
+
+
+class Halving(tf.Module):
+    """float64 of what an open size is."""
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None), name="inputs")])
+    def run(self, inputs):
+        with tf.name_scope("model/halving"):
+            half = tf.round(tf.cast(tf.shape(inputs)[1], tf.float64) / 2)
+        return {"outputs": inputs * tf.cast(half, tf.float32)}
+
+
+def test_float64_of_open_sizes_in_onnx_alone(tmp_path):
+    """What OpenVINO writes of it may answer differently at sizes that no request has; all are written, or none."""
+    module, path = Halving(), tmp_path / "1"
+    tf.saved_model.save(module, str(path), {"serving_default": module.run})
+    given = {"inputs": np.ones((2, 5), "float32")}
     before = files_of(path)
     with pytest.raises(ModelError) as caught:
-        write_formats(path, ALL, requests_of(path))
+        write_formats(path, ALL, [Request("serving_default", given, answers(signature_of(path), given))])
     assert caught.value.faults == [
-        "litert: LiteRT has no float64 (in placed_1); leave 'litert' out and use the SavedModel or 'onnx'",
-        "openvino: OpenVINO has no float64 (in placed_1); leave 'openvino' out and use the SavedModel or 'onnx'",
+        "litert: LiteRT has no float64 (in halving); leave 'litert' out and use the SavedModel or 'onnx'",
+        "openvino: OpenVINO has no float64 (in halving); leave 'openvino' out and use the SavedModel or 'onnx'",
     ]
     assert files_of(path) == before
 
@@ -302,9 +366,9 @@ def test_threads_may_share_one(runtime, written):
         np.testing.assert_array_equal(first, second)
 
 
-def test_nothing_is_said_and_nobody_is_called(bare, images, tmp_path, capfd, caplog, monkeypatch):
+def test_nothing_is_said_and_nobody_is_called(bare, detections, tmp_path, capfd, caplog, monkeypatch):
     """Converters log, print from C++ and warn; OpenVINO reports that it was imported, from a process of its own."""
-    requests, others = requests_of(bare), requests_of(images)
+    requests, refused = requests_of(bare), copy_of(detections[0], tmp_path / "refused")
     called = []
     monkeypatch.setattr(socket.socket, "connect", lambda *given: called.append(given))
     monkeypatch.setattr(socket, "getaddrinfo", lambda *given, **more: called.append(given))
@@ -314,7 +378,7 @@ def test_nothing_is_said_and_nobody_is_called(bare, images, tmp_path, capfd, cap
     for runtime in ALL:
         load_format(bare, runtime)(requests[0].inputs)
     with pytest.raises(ModelError):
-        write_formats(images, ["litert"], others)
+        write_formats(refused, ["litert"], detections[1])
     assert capfd.readouterr() == ("", "")
     assert caplog.records == []
     assert called == []

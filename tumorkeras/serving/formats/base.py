@@ -151,8 +151,8 @@ def _nodes(written: Any) -> list[Any]:
 def float64(graph: tf.Graph) -> list[str]:
     """What a runtime that computes in float32 alone has not, with the layers; empty where all is float32.
 
-    A letterbox works out in float64 to how many pixels an image is scaled. In float32 that would be one more or less
-    for some sizes, and no set of requests has them all.
+    A layer that rounds in float64 what hangs on an open size is a whole number off in float32 for some sizes, and no
+    set of requests has them all.
     """
     double = tf.float64.as_datatype_enum
     computed = [node for node in _nodes(graph.as_graph_def()) if node.op not in ("Const", "Identity")]

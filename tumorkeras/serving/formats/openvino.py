@@ -42,6 +42,7 @@ def _write(model: Frozen, folder: Path) -> None:
             raise CannotConvertError(f"OpenVINO has no {', '.join(lacks)}")
         _rename(converted.inputs, model.inputs)
         _rename(converted.outputs, model.outputs)
+        _keep_kernels_apart(openvino.opset8, converted)
         openvino.save_model(converted, str(folder / _FILES[0]), compress_to_fp16=False)
 
 
@@ -50,6 +51,22 @@ def _rename(ports: list, names: Mapping[str, str]) -> None:
     for port in ports:
         (own,) = (name for name, tensor in names.items() if tensor in port.get_names())
         port.get_tensor().set_names({own})
+
+
+def _keep_kernels_apart(opset: Any, model: Any) -> None:
+    """Keep kernels of transposed convolutions apart from equal ones of convolutions, as tied ones are.
+
+    A file has equal constants once, and the CPU plugin then packs the kernel once for both, which is wrong where it has
+    as many channels as filters. So it is written with its axes reversed, and turned when the model is compiled.
+    """
+    for node in model.get_ops():
+        if node.get_type_name() != "ConvolutionBackpropData":
+            continue
+        kernel = node.input_value(1).get_node()
+        if kernel.get_type_name() == "Constant":
+            reverse = np.arange(kernel.get_data().ndim)[::-1]
+            values = opset.constant(np.ascontiguousarray(kernel.get_data().T))
+            node.input(1).replace_source_output(opset.transpose(values, opset.constant(reverse)).output(0))
 
 
 def _lacks(model: Frozen, message: str) -> list[str]:
