@@ -161,7 +161,10 @@ class Letterbox(Float32Layer):
         shape = ops.shape(x)
         canvas = (self.height, self.width)
         placed = _place([shape[-3], shape[-2]], canvas)
-        rows, columns = (_weights(*(each[axis] for each in placed), side) for axis, side in enumerate(canvas))
+        rows, columns = (
+            _weights(placed.size[axis], placed.scaled[axis], placed.offset[axis], side)
+            for axis, side in enumerate(canvas)
+        )
         # Of Hounsfield units 0 is water: around an image with negative values lies what is darkest in it.
         axes = tuple(range(1, len(x.shape)))
         low = ops.minimum(ops.min(x, axis=axes, keepdims=True), 0.0)
