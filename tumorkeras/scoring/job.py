@@ -135,8 +135,9 @@ def score(
         in ``OUTPUT.parts/`` while it grows, which pandas reads as a Parquet data set. Memory does not grow with the
         number of inputs.
     engine : {"local", "spark"}, default "local"
-        Spark (extra ``spark``) scores files from storage that its workers share, and an ``output`` is a folder of
-        Parquet files.
+        Spark (extra ``spark``) scores files from storage that its workers share, with a model that lies there, too. An
+        ``output`` is a folder of Parquet files then, which replaces one that is there when it is whole; ``resume`` says
+        nothing. The active session is used, else one on this machine for this call.
     on_error : {"row", "raise"}, default "row"
         Whether an input that cannot be scored gives a row that says why, or ends the job.
     resume : bool, default True

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -67,7 +68,7 @@ def session() -> Iterator[SparkSession]:
     if active is None:
         with _own_session() as own:
             yield own
-    elif type(active) is not SparkSession:
+    elif not isinstance(active, SparkSession):
         fault = "engine: the active session is of Spark Connect; give score one of its own process, or use score_udf"
         raise DataError("score", [fault])
     else:
@@ -86,7 +87,9 @@ def _own_session() -> Iterator[SparkSession]:
             gateway = _start_java(conf, log) if SparkContext._gateway is None else None
         try:
             with _interrupts_as_before():
-                context = SparkContext(conf=conf, gateway=gateway)
+                with warnings.catch_warnings():  # of its functions for pandas, which are not used
+                    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+                    context = SparkContext(conf=conf, gateway=gateway)
                 try:
                     yield SparkSession.builder.getOrCreate()
                 finally:

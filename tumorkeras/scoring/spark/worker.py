@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -214,7 +215,10 @@ def _tools(
         tf.config.set_visible_devices([], "GPU")
     predictor = load_predictor(model, signature, runtime)
     reading = reading_of(predictor, processes=1)
-    return predictor, reading.__enter__(), reading
+    read = reading.__enter__()
+    gc.collect()
+    gc.freeze()  # else Spark, which collects after every task, would go through all of TensorFlow for half a second
+    return predictor, read, reading
 
 
 def _structs(table: pd.DataFrame, count: int, answers: pa.StructType) -> pa.Array:
