@@ -49,12 +49,6 @@ def session() -> Iterator[SparkSession]:
         If PySpark is not installed, or there is no Java.
     DataError
         If the session is of Spark Connect, or Java does not start.
-
-    Examples
-    --------
-    >>> with session() as spark:  # doctest: +SKIP
-    ...     spark.range(3).count()
-    3
     """
     if find_spec("pyspark") is None:
         raise MissingExtraError("pyspark", "spark")

@@ -47,9 +47,11 @@ def score_udf(model: str | Path, signature: str | None = None, *, batch_size: in
 
     Examples
     --------
-    >>> images = spark.read.format("binaryFile").load("scans/*.png")  # doctest: +SKIP
-    >>> found = images.select("path", score_udf("exports/lesions")("content").alias("found"))  # doctest: +SKIP
-    >>> found.where("found.status = 'ok'").select("path", "found.class_name").show()  # doctest: +SKIP
+    With a session ``spark``::
+
+        images = spark.read.format("binaryFile").load("scans/*.png")
+        found = images.select("path", tumorkeras.score_udf("exports/lesions")("content").alias("found"))
+        found.where("found.status = 'ok'").select("path", "found.class_name").show()
     """
     if find_spec("pyspark") is None:
         raise MissingExtraError("pyspark", "spark")
