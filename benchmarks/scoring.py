@@ -1,7 +1,7 @@
 """Scoring a folder of images: rates and memory of score beside the loops that people write, all in one run.
 
     TUMORKERAS_DATA=... python benchmarks/scoring.py EXPORT [--images 1000] [--runs 3] [--ways NAME ...]
-        [--one-size] [--write docs/scaling.md]
+        [--one-size] [--write docs/scoring.md] [--sizing docs/scaling.md]
 
 EXPORT is the export of a classifier of images. The files are those of busi, in turn, as many as asked for; their sizes
 differ, so that few of them share a batch, unless ``--one-size`` makes 512 x 512 of each. Every way runs RUNS times in
@@ -155,6 +155,8 @@ WAYS: dict[str, Way] = {
     "score, runtime=openvino": scoring(runtime="openvino"),
     "score, engine=spark": scoring(engine="spark"),
 }
+ENGINES = ("score, output=", "score, engine=spark")
+MANY, CLUSTER, CORES = 10**7, 64, os.cpu_count() or 1
 PARTS = ("decoding alone", "signature alone")
 OWN_AND_ENDED = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
 
@@ -227,7 +229,7 @@ def memory_of(pid: int) -> float:
 
 def markdown(runs: dict[str, list[dict[str, float]]], count: int, *, one_size: bool) -> str:
     """A row a way."""
-    files = f"PNG of {SIDE} x {SIDE}" if one_size else "PNG of their own sizes"
+    files = f"PNG of {SIDE} x {SIDE}" if one_size else "JPEG of their own sizes"
     title = f"{count:,} {files}, batches of {BATCH}: median of {len(next(iter(runs.values())))} runs"
     lines = [f"{title} [range].", "", "| way | s | processor, s | images a second | start, s | peak memory, MB |"]
     lines.append("| --- |" + " ---: |" * 5)
@@ -250,6 +252,22 @@ def markdown(runs: dict[str, list[dict[str, float]]], count: int, *, one_size: b
     return "\n".join(lines)
 
 
+def sizing(runs: dict[str, list[dict[str, float]]], count: int, *, one_size: bool) -> str:
+    """What ten million images take, by calculation from the measured rates."""
+    files = f"{SIDE} x {SIDE}, PNG" if one_size else "about 500 x 600, JPEG"
+    lines = [f"By calculation from the rates of this page's machine ({CORES} cores), {count:,} images of {files}:", ""]
+    lines.append(
+        f"| engine | images a second | a core an hour | {MANY:,} images, core hours | on {CLUSTER} cores, hours |"
+    )
+    lines.append("| --- |" + " ---: |" * 4)
+    for name in [name for name in ENGINES if name in runs]:
+        rate = count / statistics.median(run["seconds"] for run in runs[name])
+        hourly = 3600 * rate / CORES
+        cells = [name, f"{rate:,.0f}", f"{hourly:,.0f}", f"{MANY / hourly:,.0f}", f"{MANY / hourly / CLUSTER:,.1f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Time every way and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -259,6 +277,7 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", choices=WAYS, metavar="NAME", default=list(WAYS), help=", ".join(WAYS))
     parser.add_argument("--one-size", action="store_true", help="all images 512 x 512")
     parser.add_argument("--write", type=Path, help="page with marks <!-- scoring-IMAGES --> and their end")
+    parser.add_argument("--sizing", type=Path, help="page with marks <!-- sizing -->")
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--listing", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -278,6 +297,8 @@ def main() -> None:
     print(f"{text}\n\n{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}")
     if options.write:
         put_between_marks(options.write, f"scoring-{options.images}{'-one-size' * options.one_size}", text)
+    if options.sizing:
+        put_between_marks(options.sizing, "sizing", sizing(runs, options.images, one_size=options.one_size))
 
 
 if __name__ == "__main__":

@@ -218,7 +218,9 @@ def verify(
 
 @app.command()
 def score(
-    model: Annotated[Path, typer.Argument(metavar="EXPORT", help="Folder of an export or of a trained model.")],
+    model: Annotated[
+        str, typer.Argument(metavar="EXPORT", help="Folder of an export or of a trained model; or a URL of an export.")
+    ],
     inputs: Annotated[
         list[Path],
         typer.Argument(metavar="INPUT...", help="Files, folders, patterns, a CSV of paths, or a spec."),
