@@ -7,6 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -17,6 +18,7 @@ from made_parts import PATHS, SETTINGS, TEMPLATE, TYPES, begun, finished, plan, 
 from tumorkeras.errors import DataError
 from tumorkeras.scoring.output import final
 from tumorkeras.scoring.output.parts import Counts, Parts
+from tumorkeras.scoring.output.plans import Plan
 
 
 @pytest.fixture
@@ -201,3 +203,20 @@ def test_lists_that_cannot_be_written_down(output):
         with pytest.raises(DataError, match=fault):
             Parts.open(output, each, TEMPLATE, resume=True)
         assert not os.listdir(output.parent)
+
+
+def test_columns_that_parquet_gives_back_as_other_types(tmp_path):
+    """Categories, and times in seconds."""
+    sites = pd.Categorical(["east", None, "west"], categories=["east", "north", "west"])
+    seen = pd.Series(np.array(["2026-01-02", "NaT", "2026-03-04"], "datetime64[s]"))
+    table = pd.DataFrame({"_input": range(3), "status": ["ok", "error", "ok"], "site": sites, "seen": seen})
+    plan = Plan({}, ["a", "b", "c"], width=2, carried=table[["site", "seen"]])
+    template = table.drop(columns="_input").iloc[:0].astype({"status": "str"})
+    with Parts.open(tmp_path / "found.parquet", plan, template, resume=True) as parts:
+        for start, stop in parts.missing():
+            parts.add(start, stop, table.iloc[start:stop])
+        found = pd.read_parquet(parts.finish())
+    assert found["site"].tolist()[::2] == ["east", "west"]
+    assert found["site"].isna().tolist() == found["seen"].isna().tolist() == [False, True, False]
+    assert found["seen"].dt.strftime("%d.%m.%Y").tolist()[::2] == ["02.01.2026", "04.03.2026"]
+    assert found["site"].dtype == "category"

@@ -30,7 +30,15 @@ def schema_of(template: pd.DataFrame) -> pa.Schema:
         # Else pandas would read whole numbers with a missing one among them as fractions.
         dtype = columns[field.name].dtype
         fields.append(field.with_nullable(not (isinstance(dtype, np.dtype) and dtype.kind in "biu")))
-    return pa.schema(fields, schema.metadata)
+    return _as_parquet_has(pa.schema(fields, schema.metadata))
+
+
+def _as_parquet_has(schema: pa.Schema) -> pa.Schema:
+    """The types that a file gives back: of categories and of seconds they are others than went in."""
+    buffer = io.BytesIO()
+    pq.write_table(schema.empty_table(), buffer)
+    buffer.seek(0)
+    return pq.read_schema(buffer)
 
 
 def typed(table: pd.DataFrame, schema: pa.Schema) -> pa.Table:
