@@ -68,7 +68,7 @@ def report(folder, values, kinds, compared=False):
     samples = load_samples(spec)
     models = {kind: train(spec, kind, samples=samples, progress_bar=False) for kind in kinds}
     model = models[kinds[-1]].model
-    predictions = score(model, spec, split="test", progress_bar=False)
+    predictions = score(model, spec, split="test", progress=False)
     predictions["true_class"] = samples.part("test").table["class_name"].to_numpy()
     table = compare(spec, ["majority", "trivial"], samples=samples, progress_bar=False) if compared else None
     path = write_report(Content(folder / "report.html", samples, models, table, predictions))

@@ -6,6 +6,7 @@ interrupt, as Ctrl-C sends it to all processes of a terminal. Prints how each ru
 
 import contextlib
 import io
+import itertools
 import json
 import os
 import random
@@ -18,17 +19,25 @@ from tumorkeras.cli import main
 from tumorkeras.scoring.predictor import Predictor
 
 BATCH_SIZE = 1
-SECONDS = 0.02  # of a call of the model, that there is something to be in the middle of
+WINDOW = 16  # calls
+BEYOND = 6  # calls in the window that is cut off, at most
 
 
-def start(output: Path, export: str, images: str, said: Path) -> int:
-    """Start the verb in a process, with a group of its own."""
+def start(output: Path, export: str, images: str, said: Path, calls: int, reached: Path) -> int:
+    """Start the verb in a process, with a group of its own, whose model gives no answer any more after some calls."""
     child = os.fork()
     if child:
         return child
     os.setpgid(0, 0)
-    run = Predictor.run
-    Predictor.run = lambda self, batch: time.sleep(SECONDS) or run(self, batch)
+    run, made = Predictor.run, itertools.count()
+
+    def stopping(self, batch):
+        if next(made) == calls:
+            reached.touch()
+            time.sleep(600)
+        return run(self, batch)
+
+    Predictor.run = stopping
     sys.argv = ["tumorkeras", "score", export, images, "--output", str(output), "--batch-size", str(BATCH_SIZE)]
     status = 0
     with said.open("w") as file, contextlib.redirect_stderr(file), contextlib.redirect_stdout(io.StringIO()):
@@ -37,11 +46,6 @@ def start(output: Path, export: str, images: str, said: Path) -> int:
         except SystemExit as stop:
             status = stop.code or 0
     os._exit(status)
-
-
-def wait_for_parts(child: int, folder: Path, count: int) -> None:
-    while len(list(folder.glob("part-*"))) < count and is_running(child):
-        time.sleep(0.001)
 
 
 def is_running(child: int) -> bool:
@@ -54,14 +58,15 @@ def ended(child: int) -> str:
 
 
 def run(output: Path, export: str, images: str, count: int, seed: int) -> None:
-    generator, folder, said = random.Random(seed), output.with_name(f"{output.name}.parts"), output.with_name("said")
+    generator, said, reached = random.Random(seed), output.with_name("said"), output.with_name("reached")
     ends = []
     for number in range(count):
-        child = start(output, export, images, said)
-        wait_for_parts(child, folder, number + 1)
-        time.sleep(generator.random() * 6 * SECONDS)  # within a window
+        child = start(output, export, images, said, WINDOW + generator.randrange(BEYOND), reached)
+        while not reached.exists() and is_running(child):
+            time.sleep(0.01)
         os.killpg(child, signal.SIGINT if number % 2 else signal.SIGKILL)
         ends.append((ended(child), said.read_text()))
+        reached.unlink()
     said.unlink()
     print(json.dumps(ends))
 

@@ -248,7 +248,7 @@ def test_descriptors_do_not_grow_with_files_and_crashes(puppets, traces):
 
 
 SCRIPT = """
-import os, signal, sys, types
+import os, signal, sys, time, types
 package = types.ModuleType("tumorkeras.scoring")  # without what else it loads
 package.__path__ = [sys.argv[1] + "/scoring"]
 sys.modules["tumorkeras.scoring"] = package
@@ -261,7 +261,8 @@ list(readers.read(f"slow-{number}" for number in range(40)))  # at the top of a 
 pids = readers.pids
 try:
     os.killpg(0, signal.SIGINT)
-    signal.pause()
+    while True:  # signal.pause would wait for ever where another thread takes the signal
+        time.sleep(0.01)
 except KeyboardInterrupt:
     print("interrupted")
 list(readers.read(f"slow-{number}" for number in range(40)))
