@@ -255,7 +255,8 @@ def markdown(runs: dict[str, list[dict[str, float]]], count: int, *, one_size: b
 def sizing(runs: dict[str, list[dict[str, float]]], count: int, *, one_size: bool) -> str:
     """What ten million images take, by calculation from the measured rates."""
     files = f"{SIDE} x {SIDE}, PNG" if one_size else "about 500 x 600, JPEG"
-    lines = [f"By calculation from the rates of the machine in [Scoring](scoring.md) ({CORES} cores), {count:,} images of {files}:", ""]
+    machine = f"the machine in [Scoring](scoring.md) ({CORES} cores)"
+    lines = [f"By calculation from the rates of {machine}, {count:,} images of {files}:", ""]
     lines.append(
         f"| engine | images a second | a core an hour | {MANY:,} images, core hours | on {CLUSTER} cores, hours |"
     )
