@@ -29,6 +29,7 @@ def start(output: Path, export: str, images: str, said: Path, calls: int, reache
     if child:
         return child
     os.setpgid(0, 0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the tests were started by ignores
     run, made = Predictor.run, itertools.count()
 
     def stopping(self, batch):

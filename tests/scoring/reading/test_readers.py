@@ -255,6 +255,7 @@ sys.modules["tumorkeras.scoring"] = package
 from pathlib import Path
 from tumorkeras.scoring.reading import Readers, Sample, helper
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the tests were started by ignores
 helper.MAIN = Path(sys.argv[2])
 readers = Readers(2, Sample((None, None, 1)))
 list(readers.read(f"slow-{number}" for number in range(40)))  # at the top of a script, without a guard
