@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import resource
+from contextlib import contextmanager
+
 import numpy as np
 import pandas as pd
 
@@ -50,3 +53,14 @@ def finished(output, **options):
         for window in parts.missing():
             parts.add(*window, rows(*window))
         return parts.finish()
+
+
+@contextmanager
+def files_of_at_most(size):
+    """A disk that is full once a file has so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

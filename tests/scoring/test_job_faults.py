@@ -1,9 +1,7 @@
 """Inputs, disks, models and processes at fault: every input has its outcome, and no work is lost."""
 
 import os
-import resource
 import shutil
-from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -11,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from made_parts import files_of_at_most
 from made_scans import scan, stopped, write_scans
 from made_series import write_dicom
 
@@ -28,16 +27,6 @@ def output(tmp_path):
 
 
 # ------------------------------------------------------------------------------------------- the disk and the model
-
-
-@contextmanager
-def files_of_at_most(size):
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_full_disk_stops_the_job_which_goes_on_later(tumours, output, before_calls, monkeypatch):

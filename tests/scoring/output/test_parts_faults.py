@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from made_parts import TEMPLATE, begun, finished, plan, rows, whole
+from made_parts import TEMPLATE, begun, files_of_at_most, finished, plan, rows, whole
 
 import tumorkeras
 from tumorkeras.errors import DataError
@@ -147,16 +145,6 @@ def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch, caplog):
 
 
 # ------------------------------------------------------------------------------------------- the disk
-
-
-@contextmanager
-def files_of_at_most(size):
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
