@@ -26,6 +26,7 @@ from tumorkeras.scoring.local import (
     score_windows,
     settings_of,
     tell,
+    whole_table,
     windows_of,
 )
 from tumorkeras.scoring.output.final import check_place
@@ -259,14 +260,8 @@ class Job:
         size = self._size()
         total = len(self._inputs.paths)
         tables = [table for _, table in self._windows(self._inputs, windows_of(total, size), size)]
-        table = layout_of(self._predictor, self._inputs).empty()
-        if tables:
-            whole = pd.concat(tables, ignore_index=True)
-            _check_counts(whole, total)
-            tell(total, whole.loc[whole["status"] == "error", INPUT].nunique())
-            table = whole.drop(columns=INPUT)
-        table.attrs["scoring"] = settings_of(self._predictor, size)
-        return table
+        layout = layout_of(self._predictor, self._inputs)
+        return whole_table(tables, layout, total, settings_of(self._predictor, size))
 
     def written(self, output: Path, *, resume: bool) -> Path:
         """All outcomes, in a file, which is made of parts that outlive a kill."""
@@ -310,10 +305,3 @@ def _begun_with(output: Path) -> dict[str, Any]:
         return json.loads((parts_folder(output) / PLAN).read_text(encoding="utf-8"))["settings"]
     except (OSError, ValueError, LookupError, TypeError):
         return {}
-
-
-def _check_counts(table: pd.DataFrame, total: int) -> None:
-    """See that every input has its outcome."""
-    found = table[INPUT].nunique()
-    if found != total:
-        raise DataError("score", [f"{found} of {total} inputs have an outcome; this is a fault of the package"])

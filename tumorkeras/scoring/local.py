@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from tumorkeras.errors import DataError
 from tumorkeras.scoring.backends import CallError
 from tumorkeras.scoring.inputs import Inputs
 from tumorkeras.scoring.inputs.blocks import Block
+from tumorkeras.scoring.output.part_tables import failed_inputs
 from tumorkeras.scoring.predictor import Predictor
-from tumorkeras.scoring.table import Layout
+from tumorkeras.scoring.table import INPUT, Layout
 
 BATCHES_A_WINDOW = 16  # the more, the rarer a batch that is not full; the fewer, the less is lost by a kill
 UNDECODED = "could not be decoded by the model's serving_bytes"
@@ -87,6 +89,28 @@ def settings_of(predictor: Predictor, batch_size: int) -> dict[str, Any]:
 def tell(total: int, errors: int) -> None:
     """Log that a scoring has ended."""
     logger.info("scored %s inputs, %s of them with errors", f"{total:,}", f"{errors:,}")
+
+
+def whole_table(tables: list[pd.DataFrame], layout: Layout, total: int, settings: dict[str, Any]) -> pd.DataFrame:
+    """The tables of all windows as the one that users see, once every input is seen to have its outcome.
+
+    Raises
+    ------
+    DataError
+        If an input has none, or two.
+    """
+    table = layout.empty()
+    if tables:
+        whole = pd.concat(tables, ignore_index=True)
+        outcomes = pa.Table.from_pandas(whole[[INPUT, "status"]], preserve_index=False)
+        try:
+            failed = failed_inputs(outcomes, 0, total)
+        except ValueError as error:
+            raise DataError("score", [f"{error}; this is a fault of the package"]) from None
+        tell(total, failed)
+        table = whole.drop(columns=INPUT)
+    table.attrs["scoring"] = settings
+    return table
 
 
 def raise_first(table: pd.DataFrame) -> None:

@@ -7,22 +7,21 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 import pandas as pd
-import pyarrow as pa
 
 from tumorkeras import errors
 from tumorkeras.errors import DataError, ModelError
 from tumorkeras.progress import progress_bar
 from tumorkeras.scoring.inputs import are_files
 from tumorkeras.scoring.inputs.listing import Listing, Paths, list_files
-from tumorkeras.scoring.local import layout_of, settings_of, tell
+from tumorkeras.scoring.local import layout_of, settings_of, tell, whole_table
 from tumorkeras.scoring.output.final import with_attributes
-from tumorkeras.scoring.output.part_tables import failed_inputs, schema_of
+from tumorkeras.scoring.output.part_tables import schema_of
 from tumorkeras.scoring.predictor import load_predictor
 from tumorkeras.scoring.spark.output import check_folder, check_rows, new_data_set
 from tumorkeras.scoring.spark.session import session
@@ -80,9 +79,10 @@ def score_on_spark(
     if output is not None:
         check_folder(output)
     predictor = load_predictor(work.model, signature, runtime)
-    reserved = [*layout_of(predictor).empty().columns, INPUT]
+    layout = layout_of(predictor)
+    reserved = [*layout.empty().columns, INPUT]
     listing = list_files(inputs, volumes=len(predictor.origin.shape) == 4, reserved=reserved)
-    layout = Layout(predictor.output, predictor.shape, predictor.origin.classes, carried=listing.carried)
+    layout = replace(layout, carried=listing.carried)
     settings = settings_of(predictor, work.batch_size)
     with session() as spark:
         job = _Job(spark.sparkContext, work, listing, progress)
@@ -142,19 +142,7 @@ class _Job:
 
     def table(self, layout: Layout, settings: dict[str, Any]) -> pd.DataFrame:
         """All outcomes, in memory."""
-        tables = self._run("score_pieces")
-        table = layout.empty()
-        if tables:
-            whole = pd.concat(tables, ignore_index=True)
-            outcomes = pa.Table.from_pandas(whole[[INPUT, "status"]], preserve_index=False)
-            try:
-                failed = failed_inputs(outcomes, 0, self._total)
-            except ValueError as error:
-                raise DataError("score", [f"{error}; this is a fault of the package"]) from None
-            tell(self._total, failed)
-            table = whole.drop(columns=INPUT)
-        table.attrs["scoring"] = settings
-        return table
+        return whole_table(self._run("score_pieces"), layout, self._total, settings)
 
     def written(self, output: Path, layout: Layout, settings: dict[str, Any]) -> Path:
         """All outcomes, as a folder of files, which lies beside until it is whole."""
