@@ -21,13 +21,17 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__in
 TIERS = [
     {
         "changes",
+        "curves",
         "errors",
+        "estimates",
         "files",
+        "markup",
         "progress",
         "spec",
         "spec_faults",
         "spec_file",
         "spec_base",
+        "spec_card",
         "spec_sections",
         "spec_sources",
         "spec_steps",

@@ -8,6 +8,19 @@ from typing import Any
 from tqdm.auto import tqdm
 
 
+def in_notebook() -> bool:
+    """Whether what is displayed is seen in a notebook, that is whether IPython runs in a kernel; imports nothing.
+
+    Examples
+    --------
+    >>> in_notebook()
+    False
+    """
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return getattr(shell, "kernel", None) is not None
+
+
 def progress_bar(total: int | None, description: str, unit: str, *, shown: bool = True, initial: int = 0) -> Any:
     """A ``tqdm`` bar on standard error, drawn where somebody can see it.
 
@@ -29,5 +42,5 @@ def progress_bar(total: int | None, description: str, unit: str, *, shown: bool 
     ...         _ = bar.update()
     """
     # A notebook's standard error is no terminal, but the widget is seen there.
-    visible = sys.stderr.isatty() or "ipykernel" in sys.modules
+    visible = sys.stderr.isatty() or in_notebook()
     return tqdm(total=total, desc=description, unit=unit, initial=initial, disable=not (shown and visible))

@@ -7,7 +7,9 @@ import math
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from html import escape
+from importlib.resources import files
 
 import cv2
 import numpy as np
@@ -79,6 +81,53 @@ def section(identity: str, title: str, parts: Iterable[str]) -> str:
     """A section of pieces that are HTML already."""
     body = "\n".join(parts)
     return f'<section id="{escape(identity)}">\n<h2>{escape(title)}</h2>\n{body}\n</section>'
+
+
+def card(title: str, parts: Iterable[str], kind: str = "", style: str = "") -> str:
+    """What an object shows of itself in a notebook: a title above pieces that are HTML already.
+
+    It brings its own style, which reaches nothing outside it, and takes the colours of what is around it. ``kind`` and
+    ``style`` are a class and rules of an object that needs its own.
+
+    Examples
+    --------
+    >>> shown = card("a < b", [paragraph("few")])
+    >>> shown.startswith('<div class="tk-card" role="region" aria-label="a &lt; b">'), shown.count("<style>")
+    (True, 1)
+    """
+    body = "\n".join(part for part in parts if part)
+    classes = f"tk-card {kind}".strip()
+    return (
+        f'<div class="{escape(classes)}" role="region" aria-label="{escape(title)}">\n<style>\n{_card_style()}{style}'
+        f'</style>\n<p class="head">{escape(title)}</p>\n{body}\n</div>'
+    )
+
+
+@cache
+def _card_style() -> str:
+    return files("tumorkeras").joinpath("card.css").read_text(encoding="utf-8")
+
+
+def details(summary: str, *parts: str) -> str:
+    """Pieces that are HTML already, folded under a line of text.
+
+    Examples
+    --------
+    >>> details("more", paragraph("a"))
+    '<details><summary>more</summary><p>a</p></details>'
+    """
+    return f"<details><summary>{escape(summary)}</summary>{''.join(parts)}</details>"
+
+
+def facts(pairs: Iterable[tuple[str, str]], label: str) -> str:
+    """A table of names and what is to be said of them; what is empty is left out.
+
+    Examples
+    --------
+    >>> facts([("kind", "classifier"), ("folder", "")], "Model").count("<tr>")
+    1
+    """
+    return table([], [Row([Cell(name), Cell(text)]) for name, text in pairs if text], label)
 
 
 def table(columns: Sequence[str], rows: Sequence[Row], label: str, stacked: bool = False) -> str:
@@ -179,6 +228,17 @@ def interval(low: float | None, high: float | None) -> str:
     """
     ends = rounded(low), rounded(high)
     return "" if "–" in ends else f"[{ends[0]},\N{NO-BREAK SPACE}{ends[1]}]"
+
+
+def estimate(value: float | None, low: float | None, high: float | None) -> Cell:
+    """A figure with its interval.
+
+    Examples
+    --------
+    >>> estimate(0.9, None, None)
+    Cell(text='0.900', interval='', tag='', number=True)
+    """
+    return Cell(rounded(value), interval(low, high), number=True)
 
 
 def _class(name: str) -> str:
