@@ -26,6 +26,7 @@ TIERS = [
         "estimates",
         "files",
         "markup",
+        "palette",
         "progress",
         "spec",
         "spec_faults",

@@ -84,7 +84,7 @@ def section(identity: str, title: str, parts: Iterable[str]) -> str:
 
 
 def card(title: str, parts: Iterable[str], kind: str = "", style: str = "") -> str:
-    """What an object shows of itself in a notebook: a title above pieces that are HTML already.
+    """What an object shows of itself in a notebook: a title, if any, above pieces that are HTML already.
 
     It brings its own style, which reaches nothing outside it, and takes the colours of what is around it. ``kind`` and
     ``style`` are a class and rules of an object that needs its own.
@@ -97,10 +97,9 @@ def card(title: str, parts: Iterable[str], kind: str = "", style: str = "") -> s
     """
     body = "\n".join(part for part in parts if part)
     classes = f"tk-card {kind}".strip()
-    return (
-        f'<div class="{escape(classes)}" role="region" aria-label="{escape(title)}">\n<style>\n{_card_style()}{style}'
-        f'</style>\n<p class="head">{escape(title)}</p>\n{body}\n</div>'
-    )
+    named = f' role="region" aria-label="{escape(title)}"' if title else ""
+    head = f'<p class="head">{escape(title)}</p>\n' if title else ""
+    return f'<div class="{escape(classes)}"{named}>\n<style>\n{_card_style()}{style}</style>\n{head}{body}\n</div>'
 
 
 @cache
@@ -198,6 +197,22 @@ def _jpeg(png: bytes) -> bytes:
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
     ]
     return cv2.imencode(".jpg", picture, settings)[1].tobytes()
+
+
+def drawing(shapes: str, size: tuple[int, int], alt: str, caption: str = "") -> str:
+    """Shapes of SVG, with a text for those who do not see them; ``currentColor`` is that of the text around them.
+
+    Examples
+    --------
+    >>> drawing('<circle r="2"/>', (4, 4), "a dot").startswith('<figure><svg role="img" aria-label="a dot"')
+    True
+    """
+    width, height = size
+    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return (
+        f'<figure><svg role="img" aria-label="{escape(alt)}" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" font-size="10.5">{shapes}</svg>{below}</figure>'
+    )
 
 
 def figures(pieces: Iterable[str]) -> str:
