@@ -11,11 +11,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tumorkeras import markup
+from tumorkeras.palette import color_of
+
+FALLING = ("loss", "error", "mae", "mse")
 MOST_PANELS, MOST_POINTS = 6, 400
 WIDTH, HEIGHT = 250, 150  # pixels of a panel
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 24, 22  # its margins
-# Okabe and Ito's blue and vermilion: three to one and more against white and against black.
-STROKES = {"training": ("#0072B2", ""), "validation": ("#D55E00", "5 2")}
+# Of a contrast above three to one against white and against black.
+STROKES = {"training": (color_of(0), ""), "validation": (color_of(1), "5 2")}
 
 Floats = NDArray[np.float64]
 
@@ -54,8 +58,8 @@ def curves(history: pd.DataFrame, epochs: int | None = None) -> str:
     if not panels:
         return ""
     parts = {part: None for panel in panels for part in panel.values}
-    drawn = "".join(_panel(panel, epochs) for panel in panels)
-    return f'<div class="figures">{drawn}</div><p class="soft">{_legend(list(parts))}</p>'
+    drawn = markup.figures(_panel(panel, epochs) for panel in panels)
+    return f'{drawn}<p class="soft">{_legend(list(parts))}</p>'
 
 
 def panels_of(history: pd.DataFrame) -> list[Panel]:
@@ -82,7 +86,7 @@ def panels_of(history: pd.DataFrame) -> list[Panel]:
 
 
 def best_epoch(panel: Panel) -> int | None:
-    """The row of the best validation value; None without one. Losses and errors are to fall, all else is to rise.
+    """The row of the best validation value; None without one.
 
     Examples
     --------
@@ -92,8 +96,19 @@ def best_epoch(panel: Panel) -> int | None:
     values = panel.values.get("validation")
     if values is None:
         return None
-    falls = any(word in panel.name for word in ("loss", "error"))
-    return int(np.nanargmin(np.where(np.isfinite(values), values if falls else -values, np.nan)))
+    signed = values if falls(panel.name) else -values
+    return int(np.nanargmin(np.where(np.isfinite(values), signed, np.nan)))
+
+
+def falls(metric: str) -> bool:
+    """Whether lower is better: losses and errors are to fall, all else is to rise.
+
+    Examples
+    --------
+    >>> falls("loss"), falls("mae"), falls("AUC")
+    (True, True, False)
+    """
+    return any(word in metric for word in FALLING)
 
 
 def ticks(low: float, high: float, most: int = 4) -> list[float]:
@@ -137,16 +152,14 @@ def _panel(panel: Panel, epochs: int | None) -> str:
         value, epoch = panel.values["validation"][row], panel.epochs[row]
         parts.append(f'<circle cx="{x(epoch):.1f}" cy="{y(value):.1f}" r="4" fill="none" stroke="currentColor"/>')
         parts.append(_text(WIDTH - RIGHT, 13, f"best {value:.3g} at epoch {epoch:g}", "end"))
-    return (
-        f'<svg role="img" aria-label="{escape(_in_words(panel))}" width="{WIDTH}" height="{HEIGHT}" '
-        f'viewBox="0 0 {WIDTH} {HEIGHT}" font-size="10.5">{"".join(parts)}</svg>'
-    )
+    return markup.drawing("".join(parts), (WIDTH, HEIGHT), _in_words(panel))
 
 
 def _range(values: Floats) -> tuple[float, float]:
+    """With some room, but not below 0 where nothing is."""
     low, high = float(values.min()), float(values.max())
-    room = 0.05 * (high - low) or 0.5 * abs(high) or 1.0
-    return low - room, high + room
+    room = 0.05 * (high - low) or 0.1 * abs(high) or 0.1
+    return (low - room if low < 0 else max(0.0, low - room)), high + room
 
 
 def _lines(x: Floats | float, y: Floats | float, part: str) -> list[str]:

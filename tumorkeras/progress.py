@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Any
 
-from tqdm.auto import tqdm
+from tqdm import TqdmWarning
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", TqdmWarning)  # a notebook without ipywidgets has a bar of text instead
+    from tqdm.auto import tqdm
 
 
 def in_notebook() -> bool:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from tumorkeras import markup
 from tumorkeras.curves import curves
+from tumorkeras.estimates import COUNTED
 from tumorkeras.markup import Cell, Row
 from tumorkeras.training.live import in_minutes
 
 if TYPE_CHECKING:
     from tumorkeras.training.folder import TrainedModel
 
-COUNTED = {"TP", "TN", "FP", "FN"}
 HASH = 12  # characters of a hash that tell data apart
 
 

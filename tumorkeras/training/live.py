@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import pandas as pd
@@ -91,23 +91,25 @@ class LiveCurves(keras.callbacks.Callback):
 
     def _shown(self) -> _Shown:
         seconds = time.monotonic() - self._began
-        return _Shown(self.model.name, self._where, seconds, self.history, self.params.get("epochs"))
+        where = f"{self._where}, {in_minutes(seconds)}" if seconds >= SOONEST else self._where
+        return _Shown(self.model.name, where, list(self._rows), self.params.get("epochs"))
 
 
-class _Shown:
+class _Shown(NamedTuple):
     """What is displayed: curves where they can be, else a line."""
 
-    def __init__(self, name: str, where: str, seconds: float, history: pd.DataFrame, epochs: int | None) -> None:
-        self.name, self.history, self.epochs = name, history, epochs
-        self.where = f"{where}, {in_minutes(seconds)}" if len(history) or seconds >= SOONEST else where
+    name: str
+    where: str
+    rows: list[dict[str, float]]
+    epochs: int | None
 
     def __repr__(self) -> str:
-        rows: list[dict[str, float]] = self.history.drop(columns="epoch", errors="ignore").tail(1).to_dict("records")
-        last = as_line(rows[0]) if rows else ""
-        return f"{self.name}: {self.where}" + (f": {last}" if last else "")
+        last = {name: value for name, value in self.rows[-1].items() if name != "epoch"} if self.rows else {}
+        return f"{self.name}: {self.where}" + (f": {as_line(last)}" if last else "")
 
     def _repr_html_(self) -> str:
-        return markup.card(f"Training {self.name}", [markup.paragraph(self.where), curves(self.history, self.epochs)])
+        drawn = curves(pd.DataFrame(self.rows), self.epochs)
+        return markup.card(f"Training {self.name}", [markup.paragraph(self.where), drawn])
 
 
 def as_line(row: Mapping[str, float]) -> str:
