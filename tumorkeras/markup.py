@@ -171,12 +171,13 @@ def keys(figures: Iterable[tuple[str, str, str]]) -> str:
     return f'<dl class="keys">{tiles}</dl>'
 
 
-def figure(png: bytes, alt: str, caption: str = "", photo: bool = False) -> str:
+def figure(png: bytes, alt: str, caption: str = "", photo: bool = False, ratio: float = PIXEL_RATIO) -> str:
     """A PNG inside the page, at the size it was drawn for, with a text for those who do not see it.
 
-    A photo goes in as JPEG, a fraction of the size where a picture is mostly grain.
+    A photo goes in as JPEG, a fraction of the size where a picture is mostly grain. ``ratio`` is of its pixels to those
+    of the page.
     """
-    width, height = (round(size / PIXEL_RATIO) for size in struct.unpack(">II", png[16:24]))
+    width, height = (round(size / ratio) for size in struct.unpack(">II", png[16:24]))
     kind, content = ("jpeg", _jpeg(png)) if photo else ("png", png)
     data = base64.b64encode(content).decode("ascii")
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""

@@ -134,7 +134,7 @@ def test_html_is_whole_and_escaped(report):
     assert "script" not in reader.tags
     assert EVIL in reader.text
     assert "is <no> image" in reader.text
-    assert "b.png<RBC>1, 2, 1, –a.csv" in reader.text
+    assert "b.png <RBC> 1, 2, 1, – a.csv" in reader.text
     assert "# a < b" in reader.text
     assert reader.text.index("cannot be read") < reader.text.index("size tells") < reader.text.index("12 to 1")
     assert "Checks made: faults 1.2 s, batch effects 0.1 s." in reader.text
@@ -151,7 +151,7 @@ def test_figures_are_shown_where_they_are_single_numbers(report):
 
 def test_pictures_have_a_text_for_those_who_do_not_see_them(report):
     (picture,) = [attributes for tag, attributes in Reader(report.to_html()).attributes if tag == "img"]
-    assert picture["src"].startswith("data:image/png;base64,")
+    assert picture["src"].startswith("data:image/jpeg;base64,")
     assert picture["alt"] == "Thumbnails: 1 of 3 images cannot be read"
 
 

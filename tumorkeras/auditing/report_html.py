@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections import Counter
 from html import escape
@@ -79,10 +78,8 @@ def _card(finding: Finding, picture: bytes | None) -> str:
             parts.append(f"<p><b>{label}:</b> {escape(words)}</p>")
     parts.append(_scalars(finding.figures))
     if picture is not None:
-        data = base64.b64encode(picture).decode("ascii")
         words = "Thumbnails, two and two a pair" if finding.figures.get("pairs") else "Thumbnails"
-        alt = escape(f"{words}: {finding.title}")
-        parts.append(f'<img src="data:image/png;base64,{data}" alt="{alt}"><p class="soft">{words}</p>')
+        parts.append(markup.figure(picture, f"{words}: {finding.title}", words, photo=True, ratio=1))
     parts += [_tables(finding.figures), _files(finding)]
     body = "\n".join(part for part in parts if part)
     return f'<div class="finding {finding.severity}">\n{body}\n</div>'

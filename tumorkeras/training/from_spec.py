@@ -73,7 +73,8 @@ def train(
     samples : Samples or DetectionSamples, optional
         Already loaded samples of ``spec``: of a detector those of :func:`tumorkeras.data.detection.load_detection`.
     progress_bar : bool
-        Shown on standard error, and only on a terminal or in a notebook.
+        Live curves in a notebook (:class:`tumorkeras.training.LiveCurves`), a bar on a terminal, elsewhere a logged line
+        an epoch; False for none of them.
 
     Returns
     -------
