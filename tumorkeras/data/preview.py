@@ -80,14 +80,16 @@ def _card(
     rows: np.ndarray,
     draw: Callable[[int], Drawn],
 ) -> str:
-    figures, values, faults = [], [], []
+    figures: list[str] = []
+    values: list[np.ndarray] = []
+    faults: list[str] = []
     for row in rows.tolist():
         try:
             figure, drawn = draw(row)
         except Exception as error:  # of any kind, as the values may lie anywhere: a preview is no place to fail
             faults.append(markup.paragraph(f"Sample {row} cannot be shown: {error}", "aside"))
             continue
-        if figures and sum(map(len, figures)) + len(figure) > MOST_CHARACTERS:
+        if figures and len("".join([*figures, figure])) > MOST_CHARACTERS:
             break
         figures.append(figure)
         values.append(drawn)

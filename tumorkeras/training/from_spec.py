@@ -73,8 +73,8 @@ def train(
     samples : Samples or DetectionSamples, optional
         Already loaded samples of ``spec``: of a detector those of :func:`tumorkeras.data.detection.load_detection`.
     progress_bar : bool
-        Live curves in a notebook (:class:`tumorkeras.training.LiveCurves`), a bar on a terminal, elsewhere a logged line
-        an epoch; False for none of them.
+        Live curves in a notebook (:class:`tumorkeras.training.LiveCurves`), a bar on a terminal, elsewhere a logged
+        line an epoch; False for none of them.
 
     Returns
     -------
