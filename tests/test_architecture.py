@@ -40,7 +40,7 @@ TIERS = [
     {"training", "features"},
     {"comparison", "serving", "auditing"},
     {"scoring"},
-    {"plots", "report", "jobs", "workflow", "cli", "layout", "__main__"},
+    {"plots", "report", "jobs", "workflow", "cli", "layout", "starting", "__main__"},
 ]
 TIER = {room: tier for tier, rooms in enumerate(TIERS) for room in rooms}
 STRANGERS = [

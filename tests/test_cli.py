@@ -316,17 +316,3 @@ def test_the_spec_is_read_before_tensorflow_starts():
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 10, done.stderr
-
-
-def test_what_fails_behind_the_silence_is_shown(capfd):
-    def start():
-        with cli._standard_error_kept():
-            os.write(2, b"dlopen: libcuda.so is damaged\n")
-            raise ImportError("libcuda")
-
-    with pytest.raises(ImportError, match="libcuda"):
-        start()
-    with cli._standard_error_kept():
-        os.write(2, b"nobody needs this\n")
-    os.write(2, b"back\n")
-    assert capfd.readouterr().err == "dlopen: libcuda.so is damaged\nback\n"

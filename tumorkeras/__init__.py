@@ -90,12 +90,33 @@ _HOMES = {
 
 __all__ = sorted(_HOMES)
 
+# What is found without TensorFlow; for the others it is started first, quietly.
+_LIGHT = {
+    "DataSpec",
+    "ServingClient",
+    "audit",
+    "cohort_table",
+    "init",
+    "mimic_motility",
+    "plots",
+    "propose_regions",
+    "read",
+    "read_annotations",
+    "simulate_motility",
+    "simulate_ultrasound",
+    "write_annotations",
+}
+
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return _version()
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _LIGHT:
+        from tumorkeras.starting import start_tensorflow
+
+        start_tensorflow()
     home = import_module(f"{__name__}.{_HOMES[name]}")
     value = home if name == _HOMES[name] else getattr(home, name)
     globals()[name] = value

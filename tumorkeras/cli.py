@@ -10,9 +10,7 @@ import json
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +18,7 @@ import typer
 
 from tumorkeras.errors import DataError, MissingExtraError, ModelError, TumorKerasError
 from tumorkeras.spec_types import MotionKind, Part
+from tumorkeras.starting import start_tensorflow
 
 INTERRUPTED = 130  # as shells have it: 128 + SIGINT
 
@@ -45,7 +44,7 @@ def run(
     The jobs of the specs that SPEC names under "also" follow, each in a folder of its name below the output.
     """
     data_spec = _read_spec(spec)
-    _start_tensorflow()
+    start_tensorflow()
     from tumorkeras.workflow import run as run_job
 
     result = run_job(data_spec, output)
@@ -126,7 +125,7 @@ def train(
 ) -> None:
     """Train one model into a folder. Started again, it goes on from its last epoch."""
     data_spec = _read_spec(spec)
-    _start_tensorflow()
+    start_tensorflow()
     from tumorkeras.training import train as train_model
 
     trained = train_model(data_spec, model, output, initial=initial)
@@ -142,7 +141,7 @@ def compare(
 ) -> None:
     """Hold the classifier, or the detector, against classical methods and trivial baselines, on the same data."""
     data_spec = _read_spec(spec)
-    _start_tensorflow()
+    start_tensorflow()
     from tumorkeras.comparison import compare as compare_methods
 
     table = compare_methods(data_spec, output=output, n_jobs=jobs)
@@ -162,7 +161,7 @@ def evaluate(
 ) -> None:
     """Print a model's metrics, with intervals, on a part of the data; of a detector a row a metric and class."""
     data_spec = _read_spec(spec)
-    _start_tensorflow()
+    start_tensorflow()
     from tumorkeras.training import evaluate as evaluate_model
 
     metrics = evaluate_model(model, data_spec, split)
@@ -185,7 +184,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write a SavedModel for TF Serving, checked by TensorFlow's C library in a new process."""
-    _start_tensorflow()
+    start_tensorflow()
     from tumorkeras.serving.export import export as export_model
 
     folder = export_model(
@@ -207,7 +206,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check that TF Serving can load and run an export; exit status 1 where there are faults."""
-    _start_tensorflow()
+    start_tensorflow()
     from tumorkeras.serving.verify import verify_export
 
     report = verify_export(path)
@@ -244,7 +243,7 @@ def score(
     An interrupted job goes on with what is missing when the same command is given again.
     """
     source = _inputs_of(inputs)
-    _start_tensorflow()
+    start_tensorflow()
     from tumorkeras.scoring import count_outcomes, read_predictions, write_overlays
     from tumorkeras.scoring import score as score_inputs
 
@@ -362,39 +361,6 @@ def _read_spec(path: Path) -> Any:
     from tumorkeras.spec import DataSpec
 
     return DataSpec.from_yaml(path)
-
-
-def _start_tensorflow() -> None:
-    """Import TensorFlow and let it look for devices, without what it says about them.
-
-    TF_CPP_MIN_LOG_LEVEL alone does not do it: the first messages are written before TensorFlow reads it.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if "tensorflow" in sys.modules or os.environ["TF_CPP_MIN_LOG_LEVEL"] < "2":
-        return
-    with _standard_error_kept():
-        import tensorflow as tf
-
-        tf.config.list_physical_devices()
-
-
-@contextmanager
-def _standard_error_kept() -> Iterator[None]:
-    """Keep what is written to the file descriptor of standard error; it is shown only if the work fails."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as kept:
-        os.dup2(kept.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            kept.seek(0)
-            os.write(saved, kept.read())
-            raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(saved, 2)
-            os.close(saved)
 
 
 def _show_progress() -> None:
