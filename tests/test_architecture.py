@@ -23,6 +23,7 @@ TIERS = [
         "changes",
         "errors",
         "files",
+        "machine",
         "progress",
         "spec",
         "spec_faults",
@@ -40,7 +41,7 @@ TIERS = [
     {"training", "features"},
     {"comparison", "serving", "auditing"},
     {"scoring"},
-    {"plots", "report", "jobs", "workflow", "cli", "layout", "starting", "__main__"},
+    {"plots", "report", "jobs", "workflow", "cli", "installation", "layout", "starting", "__main__"},
 ]
 TIER = {room: tier for tier, rooms in enumerate(TIERS) for room in rooms}
 STRANGERS = [

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tumorkeras.data.samples import load_samples as load_samples
     from tumorkeras.data.simulate import simulate_motility as simulate_motility
     from tumorkeras.features import FeatureExtractor as FeatureExtractor
+    from tumorkeras.installation import doctor as doctor
     from tumorkeras.layout import init as init
     from tumorkeras.models.autoencoder import build_autoencoder as build_autoencoder
     from tumorkeras.models.autoencoder import encoder_of as encoder_of
@@ -63,6 +64,7 @@ _HOMES = {
     "build_detector": "models.detector",
     "cohort_table": "cohort",
     "compare": "comparison",
+    "doctor": "installation",
     "encoder_of": "models.autoencoder",
     "evaluate": "training.from_spec",
     "export": "serving.export",
@@ -96,6 +98,7 @@ _LIGHT = {
     "ServingClient",
     "audit",
     "cohort_table",
+    "doctor",
     "init",
     "mimic_motility",
     "plots",

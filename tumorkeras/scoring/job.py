@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from itertools import starmap
@@ -15,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tumorkeras.errors import DataError, ModelError
+from tumorkeras.machine import processors
 from tumorkeras.progress import progress_bar
 from tumorkeras.scoring.batch_size import choose_batch_size
 from tumorkeras.scoring.inputs import Inputs, are_files, find_inputs
@@ -228,11 +228,6 @@ def _check_arguments(batch_size: Any, engine: str, on_error: str) -> None:
             faults.append(f"{name}: {found!r} found, expected {' or '.join(map(repr, get_args(choice)))}")
     if faults:
         raise DataError("score", faults)
-
-
-def processors() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Job:
