@@ -92,17 +92,22 @@ def test_export_verify_and_score(trained, folder):
 
 
 def test_what_an_export_has_in_its_graph_is_chosen_on_the_command_line(trained, folder):
-    chosen = ("--class-names", "--name", "chosen", "--format", "onnx")
+    chosen = ("--class-names", "--name", "chosen", "--format", "onnx", "--uncertainty", "dropout", "--passes", "3")
     exported = run_command("export", folder / "model", "--output", folder / "exports", *chosen, "--json")
     assert exported.status == 0, exported.err
     version = Path(json.loads(exported.out)["export"])
     assert (version / "formats" / "model.onnx").is_file()
-    assert "class_name (None,) string" in run_command("verify", version).out
+    report = run_command("verify", version).out
+    assert "class_name (None,) string" in report
+    assert "uncertainty_dropout: " in report
+    card = json.loads((version / "assets.extra" / "model_card.json").read_text())
+    assert card["export"]["uncertainty"] == {"dropout": {"passes": 3, "seed": 0}}
     for status, words, *wrong in (
         (2, "'low'", "--threshold", "low"),
         (1, "only of two classes, and the model has 3", "--threshold", "0.25"),
         (1, "threshold", "--threshold", "tuned"),
         (1, "'caffe'", "--format", "caffe"),
+        (1, "'bayes'", "--uncertainty", "bayes"),
     ):
         refused = run_command("export", folder / "model", "--output", folder / "exports", *wrong)
         assert refused.status == status

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from tumorkeras.scoring.job import score as score
     from tumorkeras.scoring.large import predict_large as predict_large
     from tumorkeras.scoring.spark.udf import score_udf as score_udf
+    from tumorkeras.scoring.uncertainty import predict_uncertainty as predict_uncertainty
     from tumorkeras.serving.client import ServingClient as ServingClient
     from tumorkeras.serving.export import export as export
     from tumorkeras.serving.verify import verify_export as verify_export
@@ -76,6 +77,7 @@ _HOMES = {
     "mimic_motility": "data.mimic",
     "plots": "plots",
     "predict_large": "scoring.large",
+    "predict_uncertainty": "scoring.uncertainty",
     "propose_regions": "data.proposals",
     "read": "data.readers",
     "read_annotations": "data.annotations",

@@ -181,6 +181,10 @@ def export(
     threshold: Annotated[str | None, typer.Option(help="A number, or: tuned, that of the model's card.")] = None,
     class_names: Annotated[bool, typer.Option(help="Names of the classes among the outputs.")] = False,
     formats: Annotated[list[str] | None, typer.Option("--format", help="Also: onnx, litert, openvino.")] = None,
+    uncertainty: Annotated[
+        list[str] | None, typer.Option(help="How sure a classifier is, a signature each: dropout, augmentation.")
+    ] = None,
+    passes: Annotated[int, typer.Option(help="Networks that dropout makes of the one.")] = 20,
     as_json: Json = False,
 ) -> None:
     """Write a SavedModel for TF Serving, checked by TensorFlow's C library in a new process."""
@@ -196,6 +200,8 @@ def export(
         threshold=None if threshold is None else _threshold(threshold),
         class_names=class_names,
         format=formats or (),
+        uncertainty=uncertainty or (),
+        passes=passes,
     )
     _say(f"export: {folder}", as_json, {"export": str(folder)})
 
