@@ -101,10 +101,19 @@ def test_what_lies_before_the_first_dropout_is_computed_once():
     assert sorted(rows) == [("base", 2), ("head", 14), ("side", 2)]
 
 
-def test_branches_meet_pass_by_pass_and_sample_by_sample():
+def functional():
+    inputs = keras.Input((3,))
+    return keras.Model(inputs, keras.layers.Dropout(0.5, name="inner")(inputs))
+
+
+def sequential():
+    return keras.Sequential([keras.Input((3,)), keras.layers.Dropout(0.5, name="inner")])
+
+
+@pytest.mark.parametrize("build", [functional, sequential])
+def test_branches_meet_pass_by_pass_and_sample_by_sample(build):
     """Dropout beside an untouched branch, a product with a constant, and a model within the model."""
-    inner_in = keras.Input((3,))
-    inner = keras.Model(inner_in, keras.layers.Dropout(0.5, name="inner")(inner_in))
+    inner = build()
     inputs = keras.Input((3,))
     dropped = inner(inputs)
     model = keras.Model(inputs, keras.ops.add(keras.ops.multiply(dropped, np.float32([1, 10, 100])), inputs))
@@ -151,3 +160,10 @@ def test_without_dropout_there_are_no_passes():
     assert dropout_layers(deep(dropout=0)) == []
     with pytest.raises(ModelError, match="classifier: no layer drops units"):
         dropout_passes(deep(dropout=0))
+
+
+def test_a_sequential_model_passes_as_its_graph_does():
+    layers = [keras.Input((4,)), keras.layers.Dropout(0.5), keras.layers.Dense(2)]
+    model, x = keras.Sequential(layers), tf.constant(samples_of(3, 4))
+    graph = keras.Model(model.inputs, model.outputs)
+    np.testing.assert_array_equal(dropout_passes(model, 5)(x), dropout_passes(graph, 5)(x))

@@ -25,16 +25,20 @@ def dropout_layers(model: keras.Model) -> list[keras.layers.Dropout]:
     return list(_dropping(model))
 
 
-def _dropping(model: Any) -> Iterator[keras.layers.Dropout]:
-    for operation in model.operations:
-        if _is_graph(operation):
-            yield from _dropping(operation)
-        elif isinstance(operation, keras.layers.Dropout) and 0 < operation.rate < 1:
-            yield operation
+def _dropping(operation: Any) -> Iterator[keras.layers.Dropout]:
+    graph = _graph_of(operation)
+    if graph is not None:
+        for inner in graph.operations:
+            yield from _dropping(inner)
+    elif isinstance(operation, keras.layers.Dropout) and 0 < operation.rate < 1:
+        yield operation
 
 
-def _is_graph(operation: Any) -> bool:
-    return isinstance(operation, keras.Model) and hasattr(operation, "operations")
+def _graph_of(operation: Any) -> Any:
+    """The graph of a model, also of one in another; None of what has none."""
+    if isinstance(operation, keras.Sequential):
+        return keras.Model(operation.inputs, operation.outputs) if operation.built else None
+    return operation if isinstance(operation, keras.Model) and hasattr(operation, "operations") else None
 
 
 def dropout_passes(model: keras.Model, passes: int = 20, seed: int = 0) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -94,17 +98,18 @@ class _Walk:
         self._passes, self._seed = passes, seed
         self._is_repeated: dict[Any, bool] = {}  # of each value of the graph; constants are none of them
 
-    def through(self, model: Any, samples: tf.Tensor) -> Any:
-        """The output of a model."""
+    def through(self, model: Any, samples: tf.Tensor) -> tf.Tensor:
+        """The one output of a model."""
         self._is_repeated[samples.ref()] = False
-        return model._run_through_graph(samples, operation_fn=self._called)
+        (found,) = keras.tree.flatten(_graph_of(model)._run_through_graph(samples, operation_fn=self._called))
+        return found
 
     def _called(self, operation: Any) -> Callable[..., Any]:
         """An operation as it is to be called."""
         if id(operation) in self._numbers:
             return lambda value, **_: self._noted(self._dropped(operation, value), True)
-        if _is_graph(operation) and dropout_layers(operation):
-            return lambda values, **_: operation._run_through_graph(values, operation_fn=self._called)
+        if _graph_of(operation) is not None and dropout_layers(operation):
+            return lambda values, **_: _graph_of(operation)._run_through_graph(values, operation_fn=self._called)
 
         def call(*args: Any, **kwargs: Any) -> Any:
             given = keras.tree.flatten((args, kwargs))
