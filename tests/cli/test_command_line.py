@@ -16,13 +16,14 @@ import pytest
 import yaml
 from command_line import run_command
 
-from tumorkeras import DataSpec, cli, compare, simulate_motility, simulate_ultrasound
+from tumorkeras import DataSpec, compare, simulate_motility, simulate_ultrasound
+from tumorkeras.cli import command_line
 from tumorkeras.comparison import methods
 from tumorkeras.data.detection import load_detection
 from tumorkeras.errors import DataError, MissingExtraError
 from tumorkeras.training import TrainedModel
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 VALUES = {
     "name": "motion",
     "source": {"kind": "simulation", "samples_per_class": 12, "frames": 6},
@@ -286,7 +287,7 @@ def test_faults_are_one_message_and_status_1(raised, message, capsys):
     def command():
         raise raised
 
-    assert cli._status(command) == 1
+    assert command_line._status(command) == 1
     assert capsys.readouterr().err == message
 
 
@@ -297,7 +298,7 @@ def test_an_error_of_ours_is_not_hidden():
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        cli._status(command)
+        command_line._status(command)
 
 
 def test_an_interrupt_says_how_to_go_on(monkeypatch, tmp_path):
