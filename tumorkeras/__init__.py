@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tumorkeras import explain as explain
     from tumorkeras import plots as plots
     from tumorkeras.auditing import audit as audit
     from tumorkeras.cohort import cohort_table as cohort_table
@@ -68,6 +69,7 @@ _HOMES = {
     "doctor": "installation",
     "encoder_of": "models.autoencoder",
     "evaluate": "training.from_spec",
+    "explain": "explain",
     "export": "serving.export",
     "freeze": "models.freezing",
     "init": "layout",
