@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,7 +20,7 @@ HEADING = "plots.heatmaps"
 VOLUMES = ("slice", "maximum")
 SIGNED = (COLORS[0], "#F7F7F7", COLORS[1])  # blue, white, vermilion: told apart with any colour vision
 RISING = ("#2A0A4A", "#B5367A", "#FB8761", "#FCFDBF")  # from dark to bright, also in print without colour
-RISE = 0.6  # share of the largest value from which on the colour is as dense as it gets
+RISE = 0.4  # share of the largest value from which on the colour is as dense as it gets
 DENSEST = 0.85
 
 
@@ -48,7 +48,7 @@ def heatmaps(
     titles : sequence of str, optional
         One a sample; by default the number of its row.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure without it. The colour bar takes its place from these.
+        Where to draw; a new figure without it.
     count : int, default 6
         Samples drawn, evenly spread over all.
     volumes : {"slice", "maximum"}
@@ -154,9 +154,9 @@ def _draw(ax: Axes, values: Array, most: float) -> ScalarMappable:
     return mappable
 
 
-def _add_bar(ax: Axes, mappable: Any, label: str) -> None:
-    figure = ax.figure
-    bar = figure.colorbar(mappable, ax=ax, fraction=0.04, pad=0.02, shrink=0.8)
+def _add_bar(ax: Axes, mappable: ScalarMappable, label: str) -> None:
+    """Put the colour bar right of the axes, as high as the pictures."""
+    bar = ax.figure.colorbar(mappable, cax=ax.inset_axes((1.02, 0.0, 0.025, 1.0)))
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, colors=INK, length=2)
     bar.set_label(label, fontsize=9, color=INK)
