@@ -148,6 +148,15 @@ def test_frozen_weights_do_not_matter(random_classifier):
     np.testing.assert_allclose(explain.grad_cam(frozen, samples_of(2), 0), expected, atol=1e-6)
 
 
+def test_a_map_before_any_weight():
+    inputs = keras.Input((4, 5, 2), name="inputs")
+    model = keras.Model(inputs, keras.layers.Softmax()(keras.layers.GlobalAveragePooling2D()(inputs)))
+    samples = samples_of(2, (4, 5, 2))
+    expected = np.maximum(samples[..., 1], 0)  # the score of class 1 is the mean of channel 1
+    expected /= expected.max(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(explain.grad_cam(model, samples, 1, layer="inputs"), expected, rtol=1e-6)
+
+
 def test_it_is_compiled_once_follows_the_weights_and_lets_the_model_go():
     model = planted_classifier(2)
     sample, _ = planted_sample(2, *CORNERS[2])

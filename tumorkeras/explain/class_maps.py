@@ -133,7 +133,7 @@ def _compile(network: keras.Model, given: keras.KerasTensor, layer: str | None) 
 
     def call(batch: tf.Tensor, class_id: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            tape.watch(batch)  # else nothing is kept of a network whose weights are frozen
+            tape.watch(batch)  # else nothing is kept of a map that no weight lies before
             maps, before = graph(batch, training=False)
             scores = head.scores(before)
             wanted = tf.where(class_id == NO_CLASS, tf.argmax(scores, -1, tf.int32), class_id)
