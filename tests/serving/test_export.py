@@ -151,6 +151,13 @@ def test_autoencoder_measures_the_error_against_the_preprocessed_input(tmp_path)
     }
 
 
+def test_an_export_says_nothing(unchecked, tmp_path, capfd):
+    export(classifier(), tmp_path)
+    found = capfd.readouterr()
+    assert found.out == ""
+    assert "Assets written" not in found.err
+
+
 def test_versions_go_up_from_the_largest(unchecked, tmp_path):
     for name in ("1", "7", "notes", ".12"):
         (tmp_path / "cells" / name).mkdir(parents=True)

@@ -122,6 +122,8 @@ def test_a_model_that_finds_nothing_is_warned_of(caplog):
         (np.zeros((2, 9, 9)), r"shape \(2, 9, 9\) found, expected \('n', None, None, 1\)"),
         (np.zeros((2, 9, 9, 3)), r"shape \(2, 9, 9, 3\)"),
         (np.zeros((0, 9, 9, 1)), "n > 0"),
+        (object(), "object found, expected numbers of one shape"),
+        ([np.zeros((9, 9, 1)), np.zeros((8, 9, 1))], "list found, expected numbers of one shape"),
         ({"images": np.zeros((2, 9, 9, 1))}, "'inputs' is missing"),
         ({"inputs": np.zeros((2, 9, 9, 1)), "boxes": np.zeros(3)}, "'boxes' is no input; there are inputs"),
         ({"inputs": np.zeros((2, 9, 9, 1)), "boxes": np.zeros(3)}, "not as many of every input"),

@@ -69,6 +69,15 @@ def classifier(folders):
     return load(folders / "classifier")
 
 
+def test_callbacks_of_keras_see_what_the_history_has(samples, tmp_path):
+    seen = []
+    told = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(dict(logs)))
+    board = keras.callbacks.TensorBoard(tmp_path / "board", write_graph=False)
+    trained = train(spec_of(), "autoencoder", samples=samples, callbacks=[told, board])
+    assert pd.DataFrame(seen)["val_loss"].tolist() == trained.history["val_loss"].tolist()
+    assert list((tmp_path / "board" / "train").glob("events.*"))
+
+
 @pytest.mark.parametrize("kind", ["autoencoder", "classifier"])
 def test_the_folder_is_whole_and_the_state_is_gone(folders, kind):
     names = ["history.csv", "model.keras", "model_card.json", "spec.yaml"]

@@ -18,6 +18,7 @@ from tumorkeras.serving.decoding import MOST_PIXELS
 from tumorkeras.serving.formats import check_formats, write_formats
 from tumorkeras.serving.golden import golden_requests, warm_up_requests
 from tumorkeras.serving.publishing import hidden_folder, next_version, publish
+from tumorkeras.serving.quiet import quiet
 from tumorkeras.serving.signatures import Endpoint, endpoints
 from tumorkeras.serving.source import UNKNOWN, Source, Threshold, source_of, with_choices
 from tumorkeras.serving.uncertainty import PASSES, SEED, Uncertainty
@@ -179,7 +180,8 @@ def _write(
     archive.track(source.model)
     for signature, endpoint in functions.items():
         archive.add_endpoint(signature, endpoint.function, input_signature=endpoint.inputs)
-    archive.write_out(str(folder), verbose=False)
+    with quiet():  # TensorFlow says where its assets are, of which there are none
+        archive.write_out(str(folder), verbose=False)
     extra = folder / FOLDER
     write_warm_up(extra, name, requests)
     if source.classes is not None:

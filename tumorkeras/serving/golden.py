@@ -80,7 +80,12 @@ def _resized(values: np.ndarray, count: int) -> np.ndarray:
 
 def _checked(samples: np.ndarray | Mapping[str, np.ndarray], specs: Mapping[str, tuple[int | None, ...]]) -> Arrays:
     given = dict(samples) if isinstance(samples, Mapping) else {"inputs": samples}
-    given = {name: np.asarray(values, dtype=np.float32) for name, values in given.items()}
+    try:
+        given = {name: np.asarray(values, dtype=np.float32) for name, values in given.items()}
+    except (TypeError, ValueError):
+        found = ", ".join(type(values).__name__ for values in given.values())
+        fault = f"samples: {found} found, expected numbers of one shape, or an array for each of {', '.join(specs)}"
+        raise ModelError("export", [fault]) from None
     faults = [f"samples: {name!r} is missing" for name in specs if name not in given]
     faults += [f"samples: {name!r} is no input; there are {', '.join(specs)}" for name in given if name not in specs]
     for name, values in given.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,6 +40,7 @@ def fit(
     progress_bar: bool = True,
     origin: str = "",
     layerwise: Layerwise = EVENLY,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> pd.DataFrame:
     """Train a classifier or an autoencoder; the model is left with its best weights.
 
@@ -65,6 +67,8 @@ def fit(
         Where the first weights come from; a state of another origin is refused.
     layerwise : Layerwise
         Smaller learning rates of earlier layers, and layers that begin to learn later; by default all learn alike.
+    callbacks : sequence of keras.callbacks.Callback
+        Keras' own, such as TensorBoard, told of every epoch after its figures are measured.
 
     Returns
     -------
@@ -107,6 +111,7 @@ def fit(
         patience=settings.patience,
         held_out=None if validation is None else _with_targets(model, batches(validation, settings.batch_size)),
         progress_bar=progress_bar,
+        callbacks=callbacks,
     )
     model.set_weights(state.best_weights)
     return pd.DataFrame(progress.history)

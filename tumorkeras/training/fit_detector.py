@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -41,6 +41,7 @@ def fit_detector(
     folder: Path | None = None,
     progress_bar: bool = True,
     origin: str = "",
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> pd.DataFrame:
     """Train a detector; the model is left with its best weights.
 
@@ -55,7 +56,7 @@ def fit_detector(
         learns from those of :func:`tumorkeras.propose_regions`.
     training, validation : DetectionSamples
         What the weights are fitted to, and what stops the fitting.
-    settings, epochs, folder, progress_bar, origin
+    settings, epochs, folder, progress_bar, origin, callbacks
         As in :func:`tumorkeras.training.fit.fit`.
 
     Returns
@@ -95,6 +96,7 @@ def fit_detector(
         measure=_Measure(learner, validation, settings.batch_size),
         value_of=_loss_of_precision,
         progress_bar=progress_bar,
+        callbacks=callbacks,
     )
     model.set_weights(state.best_weights)
     return pd.DataFrame(run.history)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -48,6 +49,7 @@ def train(
     initial: keras.Model | TrainedModel | str | Path | None = None,
     samples: AnySamples | None = None,
     progress_bar: bool = True,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> TrainedModel:
     """Train the autoencoder, the classifier or the detector that a spec describes.
 
@@ -76,6 +78,9 @@ def train(
     progress_bar : bool
         Live curves in a notebook (:class:`tumorkeras.training.LiveCurves`), a bar on a terminal, elsewhere a logged
         line an epoch; False for none of them.
+    callbacks : sequence of keras.callbacks.Callback
+        Keras' own, such as TensorBoard, told of every epoch after its figures are measured; of the model itself, not of
+        the autoencoder that it starts from.
 
     Returns
     -------
@@ -127,6 +132,7 @@ def train(
         folder=folder,
         progress_bar=progress_bar,
         origin=origin or "",
+        callbacks=callbacks,
     )
     card = _card(spec, model, samples, network) | recipe.settle(network, training, validation)
     card["pretraining"] = "none" if start is None else kind_of(start)

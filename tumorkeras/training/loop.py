@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,6 +33,7 @@ def run_epochs(
     measure: Callable[[], dict[str, float]] = dict,
     value_of: Callable[[Mapping[str, float]], float | None] = lambda row: row.get("val_loss"),
     progress_bar: bool = True,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Progress:
     """Go on from the state's last epoch to the end, or to where patience ends.
 
@@ -56,6 +57,8 @@ def run_epochs(
         From a row to what is to become small; None where it is unknown.
     progress_bar : bool
         Live curves in a notebook, a bar on a terminal, and elsewhere a logged line an epoch.
+    callbacks : sequence of keras.callbacks.Callback
+        Keras' own, such as TensorBoard, told of every epoch after its figures are measured.
 
     Raises
     ------
@@ -65,6 +68,7 @@ def run_epochs(
     progress = state.restore()
     if progress.epoch < epochs and not progress.stopped:
         keeper = _Keeper(state, progress, patience, epochs, measure, value_of, progress_bar)
+        live = [LiveCurves(progress.history)] if progress_bar and in_notebook() else []
         strategy = model.distribute_strategy
         with _without_retracing_warnings():
             model.fit(
@@ -72,7 +76,7 @@ def run_epochs(
                 steps_per_epoch=steps,
                 initial_epoch=progress.epoch,
                 epochs=epochs,
-                callbacks=[keeper, *([LiveCurves(progress.history)] if progress_bar and in_notebook() else [])],
+                callbacks=[keeper, *live, *callbacks],
                 verbose=0,
                 shuffle=False,
                 **_validation(held_out, strategy),

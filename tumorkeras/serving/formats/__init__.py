@@ -27,7 +27,7 @@ from tumorkeras.serving.formats.base import (
     frozen,
 )
 from tumorkeras.serving.formats.checks import held
-from tumorkeras.serving.formats.quiet import quiet
+from tumorkeras.serving.quiet import quiet
 from tumorkeras.serving.warm_up import Request
 
 __all__ = ["FOLDER", "FORMATS", "check_formats", "load_format", "write_formats"]
