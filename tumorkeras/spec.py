@@ -48,6 +48,7 @@ from tumorkeras.spec_steps import (
 from tumorkeras.spec_types import (
     ONE_MACHINE,
     Activation,
+    BoxMethod,
     ClassMethod,
     DataPath,
     Distinct,
@@ -190,10 +191,11 @@ class DataSpec(Section):
         return self
 
     def _comparison_faults(self) -> Iterator[str]:
-        comparison, valid = self.comparison, get_args(ClassMethod)
-        strange = [name for name in comparison.methods or [] if name not in valid]
+        comparison = self.comparison
+        strange = [name for name in comparison.methods or [] if name in get_args(BoxMethod)]
         if strange and "classify" in self.tasks:
-            yield f"comparison.methods: {', '.join(strange)} is of boxes; of classes there are {', '.join(valid)}"
+            valid = ", ".join(get_args(ClassMethod))
+            yield f"comparison.methods: {', '.join(strange)} is of boxes; of classes there are {valid}"
         if self.clinical is None and any("clinical" in name.split("+") for name in comparison.features):
             yield "comparison.features: clinical needs the section clinical, which names the table"
 
