@@ -350,6 +350,8 @@ class DataSpec(Section):
         """JSON Schema of ``data_spec.yaml``, for editors that complete and check while typing."""
         schema = cls.model_json_schema()
         schema["description"] = schema["description"].partition("\n")[0]
+        for section in schema["$defs"].values():
+            section["description"] = section["description"].partition("\n\nExamples")[0]
         return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

@@ -31,7 +31,13 @@ from tumorkeras.spec_types import (
 
 
 class Input(Section):
-    """The array that a model reads: (height, width, channels) or (depth, height, width, channels)."""
+    """The array that a model reads: (height, width, channels) or (depth, height, width, channels).
+
+    Examples
+    --------
+    >>> Input(shape=[128, 160, 1], spacing=[0.1, 0.1], units="mm").spacing
+    [0.1, 0.1]
+    """
 
     shape: Annotated[list[PositiveInt], Field(min_length=3, max_length=4)]
     """Depth (z or time) for volumes, then height, width and channels."""
@@ -256,7 +262,13 @@ class DetectorSection(Section):
 
 
 class Training(Section):
-    """How models are fitted."""
+    """How models are fitted.
+
+    Examples
+    --------
+    >>> Training(epochs=5).batch_size
+    32
+    """
 
     epochs: PositiveInt = 20
     """Most passes over the training part."""

@@ -114,7 +114,13 @@ OpenFraction = Annotated[float, Field(gt=0, lt=1), NumbersOnly]
 
 
 class DataPath(str):
-    """A file named in a spec, told apart from other strings so that saving can keep it right."""
+    """A file named in a spec, told apart from other strings so that saving can keep it right.
+
+    Examples
+    --------
+    >>> DataPath("images") == "images", isinstance(DataPath("images"), str)
+    (True, True)
+    """
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

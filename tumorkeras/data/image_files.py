@@ -35,6 +35,11 @@ class CatalogFault:
         The files or names that it is about.
     words : str
         What was found and how to mend it, in one line.
+
+    Examples
+    --------
+    >>> CatalogFault("not_a_file", ("pipe.png",), "is no regular file; take it out of the folder").files
+    ('pipe.png',)
     """
 
     code: str
