@@ -99,9 +99,10 @@ def run(spec: DataSpec | str | Path, output: str | Path = "out", *, progress_bar
 
     What is wrong with a spec is said before any work:
 
-    >>> run("nowhere.yaml")
+    >>> run(DataSpec.from_dict({"name": "cells", "input": {"shape": [8, 8, 1]},
+    ...     "source": {"kind": "image_folder", "path": "nowhere"}}))
     Traceback (most recent call last):
-    tumorkeras.errors.SpecError: nowhere.yaml: there is no such file; copy data_spec.yaml, whose comments explain every field
+    tumorkeras.errors.DataError: nowhere: there is no such folder
     """
     job = prepare(spec if isinstance(spec, DataSpec) else DataSpec.from_yaml(spec), Path(output))
     for each in job.all():

@@ -118,7 +118,7 @@ def check_backbone(spec: DataSpec) -> None:
     >>> lesions = {"name": "lesions", "source": {"kind": "phantoms"}, "input": {"shape": [64, 64, 1]}}
     >>> check_backbone(DataSpec.from_dict({**lesions, "detector": {"backbone": "darknet"}}))
     Traceback (most recent call last):
-    tumorkeras.errors.SpecError: detector.backbone: 'darknet' is unknown; expected one of csp_darknet, autoencoder
+    tumorkeras.errors.SpecError: detector.backbone: 'darknet' is unknown; expected one of csp_darknet, ...autoencoder
     """
     name, known = spec.detector.backbone, [*BACKBONES, ENCODER]
     if name not in known:
