@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from test_architecture import FILES, room_of, rooms_imported
 
 import tumorkeras
 
@@ -263,7 +264,14 @@ def test_the_recipes_of_a_backbone_and_a_method_are_true(tmp_path):
     assert set(methods) == {"majority", "trivial", "logistic", "logistic_tuned"}
 
 
-def test_the_map_of_the_house_shows_every_room():
+def test_the_map_of_the_house_shows_every_room_and_what_it_may_import():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    rooms = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
-    assert not [room for room in sorted(rooms - {"__init__"}) if f"`{room}`" not in text]
+    rows = [re.findall(r"`(\w+)`", line.split("|")[1]) for line in text.splitlines() if line.startswith("| `")]
+    place = {room: number for number, row in enumerate(rows) for room in row}
+    assert set(place) == {room_of(path) for path in FILES}
+    assert not [
+        f"{path.name} imports {other}"
+        for path in FILES
+        for other in rooms_imported(path)
+        if place[other] > place[room_of(path)]
+    ]

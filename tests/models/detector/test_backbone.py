@@ -164,7 +164,7 @@ def test_a_registered_backbone_is_built_by_its_name(monkeypatch):
     built = detector_of(spec, 2).get_layer("backbone").backbone
     assert built.count_params() == csp_darknet(1, (4, 4), (1, 1)).count_params()
     monkeypatch.delitem(backbone.BACKBONES, "tiny")
-    with pytest.raises(SpecError, match="'tiny' is unknown; expected one of csp_darknet, .*autoencoder"):
+    with pytest.raises(SpecError, match=r"'tiny' is unknown; expected one of csp_darknet, .*autoencoder"):
         detector_of(spec, 2)
 
 
