@@ -44,7 +44,7 @@ Way = Callable[[Path, list[str]], Iterator[tuple[float, float] | None]]  # once 
 
 def decoding(export: Path, files: list[str]) -> Iterator[None]:
     """The processes of score alone."""
-    from tumorkeras.scoring.job import processors
+    from tumorkeras.machine import processors
     from tumorkeras.scoring.reading import Readers, Sample
 
     with Readers(processors(), Sample((None, None, 1))) as readers:

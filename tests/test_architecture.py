@@ -23,6 +23,7 @@ TIERS = [
         "changes",
         "errors",
         "files",
+        "machine",
         "progress",
         "spec",
         "spec_faults",
@@ -37,10 +38,10 @@ TIERS = [
     },
     {"cohort", "data", "layers", "metrics"},
     {"models"},
-    {"training", "features"},
+    {"training", "features", "explain"},
     {"comparison", "serving", "auditing"},
     {"scoring"},
-    {"plots", "report", "jobs", "workflow", "cli", "layout", "__main__"},
+    {"plots", "report", "jobs", "workflow", "cli", "installation", "layout", "starting", "__main__"},
 ]
 TIER = {room: tier for tier, rooms in enumerate(TIERS) for room in rooms}
 STRANGERS = [
@@ -190,13 +191,13 @@ def test_import_alone_loads_no_other_package():
 def test_every_public_name_resolves(name):
     value = getattr(tumorkeras, name)
     assert value.__doc__
-    assert isinstance(value, ModuleType) == (name == "plots")
+    assert isinstance(value, ModuleType) == (name in {"explain", "plots"})
 
 
 def test_no_public_name_is_the_name_of_a_module():
     """Importing a module puts it on the package, in the place of a function of the same name."""
     modules = {room_of(path) for path in FILES}
-    assert modules & set(tumorkeras.__all__) <= {"plots"}
+    assert modules & set(tumorkeras.__all__) <= {"explain", "plots"}
 
 
 def test_public_names_for_type_checkers_are_the_public_names():
@@ -205,7 +206,7 @@ def test_public_names_for_type_checkers_are_the_public_names():
     imports = [node for node in guarded.body if isinstance(node, ast.ImportFrom)]
     seen = {alias.asname: node.module for node in imports for alias in node.names}
     homes = {name: f"tumorkeras.{home}" for name, home in tumorkeras._HOMES.items()}
-    assert seen == homes | {"plots": "tumorkeras"}
+    assert seen == homes | {"explain": "tumorkeras", "plots": "tumorkeras"}
 
 
 def test_dir_lists_the_public_names():

@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tumorkeras import explain as explain
     from tumorkeras import plots as plots
     from tumorkeras.auditing import audit as audit
     from tumorkeras.cohort import cohort_table as cohort_table
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tumorkeras.data.samples import load_samples as load_samples
     from tumorkeras.data.simulate import simulate_motility as simulate_motility
     from tumorkeras.features import FeatureExtractor as FeatureExtractor
+    from tumorkeras.installation import doctor as doctor
     from tumorkeras.layout import init as init
     from tumorkeras.models.autoencoder import build_autoencoder as build_autoencoder
     from tumorkeras.models.autoencoder import encoder_of as encoder_of
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from tumorkeras.scoring.job import score as score
     from tumorkeras.scoring.large import predict_large as predict_large
     from tumorkeras.scoring.spark.udf import score_udf as score_udf
+    from tumorkeras.scoring.uncertainty import predict_uncertainty as predict_uncertainty
     from tumorkeras.serving.client import ServingClient as ServingClient
     from tumorkeras.serving.export import export as export
     from tumorkeras.serving.verify import verify_export as verify_export
@@ -63,8 +66,10 @@ _HOMES = {
     "build_detector": "models.detector",
     "cohort_table": "cohort",
     "compare": "comparison",
+    "doctor": "installation",
     "encoder_of": "models.autoencoder",
     "evaluate": "training.from_spec",
+    "explain": "explain",
     "export": "serving.export",
     "freeze": "models.freezing",
     "init": "layout",
@@ -74,6 +79,7 @@ _HOMES = {
     "mimic_motility": "data.mimic",
     "plots": "plots",
     "predict_large": "scoring.large",
+    "predict_uncertainty": "scoring.uncertainty",
     "propose_regions": "data.proposals",
     "read": "data.readers",
     "read_annotations": "data.annotations",
@@ -90,12 +96,34 @@ _HOMES = {
 
 __all__ = sorted(_HOMES)
 
+# What is found without TensorFlow; for the others it is started first, quietly.
+_LIGHT = {
+    "DataSpec",
+    "ServingClient",
+    "audit",
+    "cohort_table",
+    "doctor",
+    "init",
+    "mimic_motility",
+    "plots",
+    "propose_regions",
+    "read",
+    "read_annotations",
+    "simulate_motility",
+    "simulate_ultrasound",
+    "write_annotations",
+}
+
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return _version()
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _LIGHT:
+        from tumorkeras.starting import start_tensorflow
+
+        start_tensorflow()
     home = import_module(f"{__name__}.{_HOMES[name]}")
     value = home if name == _HOMES[name] else getattr(home, name)
     globals()[name] = value

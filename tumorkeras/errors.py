@@ -74,3 +74,14 @@ def shortened(faults: list[str], most: int = MOST_FAULTS) -> list[str]:
     if len(faults) <= most:
         return faults
     return [*faults[:most], f"and {len(faults) - most} more"]
+
+
+def first_line(error: object) -> str:
+    """What a message says first, for those that go on for pages.
+
+    Examples
+    --------
+    >>> first_line(ValueError("no graph\\n  at ...")), first_line(KeyError())
+    ('no graph', 'KeyError')
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

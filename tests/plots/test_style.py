@@ -39,6 +39,7 @@ PLOTS = {
     "volume_montage": lambda ax: plots.volume_montage(IMAGES, ax=ax),
     "volume_projection": lambda ax: plots.volume_projection(IMAGES, ax=ax),
     "reconstructions": lambda ax: plots.reconstructions(IMAGES, IMAGES, ax=ax),
+    "heatmaps": lambda ax: plots.heatmaps(IMAGES, IMAGES[..., 0], list("abcd"), ax=ax),
     "learning_by_size": lambda ax: plots.learning_by_size(BY_SIZE, ax=ax),
     "learning_curves": lambda ax: plots.learning_curves(HISTORY, ax=ax),
     "confusion": lambda ax: plots.confusion(pd.DataFrame([[3, 1], [0, 4]]), ax=ax),

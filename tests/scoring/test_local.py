@@ -11,7 +11,9 @@ import pytest
 from tumorkeras.data.agreement import data_hash
 from tumorkeras.data.samples import load_samples
 from tumorkeras.errors import DataError, ModelError
-from tumorkeras.scoring import check_place, score, write_predictions
+from tumorkeras.scoring import check_place, local, score, write_predictions
+from tumorkeras.scoring.inputs.arrays import read_array_file
+from tumorkeras.scoring.predictor import load_predictor
 from tumorkeras.serving.export import export
 from tumorkeras.spec import DataSpec
 from tumorkeras.training import TrainedModel
@@ -185,6 +187,33 @@ def test_every_input_gives_exactly_one_outcome(exported, volumes, tmp_path):
     for path, reason in reasons.items():
         assert reason in table["error"][str(path)], path
     assert "expected (n, 4, 6, 6, 1)" in table["error"][f"{good}#wrong"]
+
+
+def test_files_of_one_sample_fill_the_batches(exported, volumes, tmp_path, monkeypatch):
+    """Beside a file of several, which has batches of its own, and one of nothing."""
+    sizes, scored = [], local.score_batch
+    monkeypatch.setattr(local, "score_batch", lambda *given: (sizes.append(len(given[1])), scored(*given))[1])
+    for number, volume in enumerate(volumes):
+        np.save(tmp_path / f"{number}.npy", volume)
+    (tmp_path / "3.npy").write_bytes(b"")
+    np.savez(tmp_path / "6.npz", volume=volumes[6])
+    np.save(tmp_path / "7.npy", volumes[:3])
+    table = score(exported, tmp_path, batch_size=4)
+    assert sizes == [3, 4, 3]  # of 0 to 3, of 4, 5 and 6 twice, of the last
+    names = [f"{name}.npy" for name in "0123456"] + ["6.npz#volume"] + ["7.npy"] * 3
+    assert table["path"].tolist() == [str(tmp_path / name) for name in names]
+    assert table["id"].fillna(-1).tolist() == [0, 0, 0, -1, 0, 0, 0, 0, 0, 1, 2]
+    wanted = probability(volumes.mean((1, 2, 3, 4)))[[0, 1, 2, 4, 5, 6, 6, 0, 1, 2]]
+    np.testing.assert_allclose(table["probability_moving"].dropna(), wanted, atol=1e-6)
+
+
+def test_a_file_of_one_sample_may_be_gone_when_its_turn_comes(exported, volumes, tmp_path):
+    np.save(tmp_path / "a.npy", volumes[0])
+    (block,) = read_array_file(tmp_path / "a.npy", "a.npy", 0, load_predictor(exported).origin)
+    (tmp_path / "a.npy").unlink()
+    ((rows, fault),) = block.pieces(4)
+    assert rows == [0]
+    assert fault.startswith("cannot be read: FileNotFoundError")
 
 
 def test_pickled_key_beside_a_good_one(exported, volumes, tmp_path):

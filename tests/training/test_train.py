@@ -17,6 +17,7 @@ from tumorkeras.data.samples import load_samples
 from tumorkeras.errors import DataError, ModelError, SpecError
 from tumorkeras.metrics import fit_temperature, threshold_for_sensitivity
 from tumorkeras.models import build_autoencoder, target_of
+from tumorkeras.scoring import score
 from tumorkeras.spec import DataSpec
 from tumorkeras.training import TrainedModel, evaluate, load, train
 from tumorkeras.training.folder import check_free
@@ -108,6 +109,22 @@ def test_the_card_of_an_autoencoder(autoencoder, samples):
     assert values["reconstruction_error"]["value"] == pytest.approx(np.square(reconstructed - test).mean(), rel=1e-4)
     assert values["mean_image_error"]["value"] == pytest.approx(test.var(axis=0).mean(), rel=1e-4)
     assert values["reconstruction_error"]["n"] == 7
+
+
+def test_an_autoencoder_knows_from_which_error_on_a_sample_is_unlike(autoencoder, samples):
+    """Of seven validation samples the largest error; what the training samples never were lies above it."""
+    found = autoencoder.card["out_of_distribution"]
+    held_out = arrays_of(samples.part("val"))
+    errors = np.square(np.asarray(autoencoder.model(held_out, training=False)) - held_out).mean(axis=(1, 2, 3, 4))
+    assert found["threshold"] == pytest.approx(1.001 * errors.max(), rel=1e-4)
+    assert (found["quantile"], found["n"], found["part"]) == (0.99, 7, "val")
+    assert found["false_alarms"] == pytest.approx(1 / 8)
+    like = score(autoencoder, samples, split="test")["out_of_distribution"]
+    assert like.mean() < 0.5
+    training = arrays_of(samples.part("train"))
+    noise = np.random.default_rng(0).normal(0, 0.3, training.shape)
+    for unlike in (1 - training, training + noise):
+        assert score(autoencoder, unlike.astype("float32"))["out_of_distribution"].all()
 
 
 def test_a_second_call_loads_the_finished_model(folders, samples, autoencoder, monkeypatch):

@@ -154,7 +154,7 @@ def _names(network: keras.Model, key: str, tensor: keras.KerasTensor, pool: Pool
 
 def _taken(network: keras.Model, layer: str | None) -> Taken:
     """The outputs that are features, by the names that they have there."""
-    nodes = _nodes(network)
+    nodes = nodes_of(network)
     if layer is not None and layer not in nodes:
         raise ModelError(network.name, [f"has no layer named {layer!r}; its layers are {', '.join(nodes)}"])
     if layer is None and isinstance(network, Detector):
@@ -171,7 +171,7 @@ def _taken(network: keras.Model, layer: str | None) -> Taken:
     return [(name, outputs[0])]
 
 
-def _nodes(network: keras.Model) -> dict[str, Any]:
+def nodes_of(network: keras.Model) -> dict[str, Any]:
     """Where a network calls each of its layers first, in the order of the layers.
 
     Not ``layer.output``: that of a layer which another model calls too, and of a model that is used as a layer, is not

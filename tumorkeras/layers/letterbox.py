@@ -13,6 +13,8 @@ from keras import ops
 from tumorkeras.errors import ModelError
 from tumorkeras.layers.float32 import Float32Layer, check_spatial, is_count
 
+SHORTCUT = "fits_canvas"  # the scope of a branch of which one side is as right for every image, and only slower
+
 
 class _Placed(NamedTuple):
     """How an image lies on the canvas: (..., 2), for height and width, int32."""
@@ -153,8 +155,8 @@ class Letterbox(Float32Layer):
         shape = ops.shape(x)
         fits = ops.logical_and(ops.equal(shape[-3], self.height), ops.equal(shape[-2], self.width))
         known = (*shape[:-3], self.height, self.width, shape[-1])
-        # To a shape that it has, not as it is: of a branch without an operation OpenVINO gives memory as it finds it.
-        return ops.cond(fits, lambda: ops.reshape(x, known), lambda: self._placed(x))
+        with keras.name_scope(SHORTCUT):  # the sides are written in, for LiteRT
+            return ops.cond(fits, lambda: ops.reshape(x, known), lambda: self._placed(x))
 
     def _placed(self, x: Any) -> Any:
         """Two matrix products: every pixel of the canvas is a weighted mean of pixels of its column and row."""

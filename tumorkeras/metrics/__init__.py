@@ -6,6 +6,7 @@ from tumorkeras.metrics.clustering import clustering_agreement
 from tumorkeras.metrics.detection import compare_detections, detection_metrics
 from tumorkeras.metrics.detection_ap import AveragePrecision, average_precision
 from tumorkeras.metrics.detection_curves import Threshold, froc_points, precision_recall_points, tune_threshold
+from tumorkeras.metrics.error_threshold import ErrorThreshold, error_threshold
 from tumorkeras.metrics.intervals import (
     BootstrapResult,
     Interval,
@@ -22,6 +23,7 @@ from tumorkeras.metrics.temperature import Temperature, apply_temperature, fit_t
 __all__ = [
     "AveragePrecision",
     "BootstrapResult",
+    "ErrorThreshold",
     "Interval",
     "OperatingPoint",
     "PairedTest",
@@ -37,6 +39,7 @@ __all__ = [
     "confusion_matrix",
     "corrected_resampled_t",
     "detection_metrics",
+    "error_threshold",
     "fit_temperature",
     "froc_points",
     "mean_interval",

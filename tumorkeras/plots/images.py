@@ -136,18 +136,18 @@ def volume_montage(volume: ArrayLike, ax: Axes | None = None, slices: int = 8) -
     ['0', '4', '8']
     >>> image = plots.to_png(ax)  # closes the figure
     """
-    array = _checked_images("plots.volume_montage", "volume", volume, ("depth", "height", "width", "channels"))
+    array = checked_images("plots.volume_montage", "volume", volume, ("depth", "height", "width", "channels"))
     if slices < 1:
         raise DataError("plots.volume_montage", [f"slices: {slices} is not a positive integer"])
     chosen = evenly(len(array), slices)
-    image, centres = _side_by_side(_colours(array)[chosen])
+    image, centres = side_by_side(_colours(array)[chosen])
     height, width = image.shape[:2]
     ax = axes_for(ax, min(11.0, max(4.5, 1.45 * len(chosen))), min(11.0, 1.45 * len(chosen)) * height / width + 0.8)
-    _show(ax, image)
+    show(ax, image)
     ax.set_xticks(centres, [str(number) for number in chosen])
     ax.set_yticks([])
-    title = f"Volume: {len(chosen)} of {len(array)} slices{_channel_note(array)}"
-    return _frameless(finish(ax, title, "slice (depth)"))
+    title = f"Volume: {len(chosen)} of {len(array)} slices{channel_note(array)}"
+    return frameless(finish(ax, title, "slice (depth)"))
 
 
 def volume_projection(volume: ArrayLike, ax: Axes | None = None) -> Axes:
@@ -179,15 +179,15 @@ def volume_projection(volume: ArrayLike, ax: Axes | None = None) -> Axes:
     True
     >>> image = plots.to_png(ax)  # closes the figure
     """
-    array = _checked_images("plots.volume_projection", "volume", volume, ("depth", "height", "width", "channels"))
+    array = checked_images("plots.volume_projection", "volume", volume, ("depth", "height", "width", "channels"))
     from matplotlib.ticker import MaxNLocator
 
     ax = axes_for(ax, 4.2, 4.2)
-    _show(ax, _maximum(_colours(array)))
+    show(ax, _maximum(_colours(array)))
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(6, integer=True))
-    title = f"Maximum of {len(array)} slices{_channel_note(array)}"
-    return _frameless(finish(ax, title, "x (pixels)", "y (pixels)"))
+    title = f"Maximum of {len(array)} slices{channel_note(array)}"
+    return frameless(finish(ax, title, "x (pixels)", "y (pixels)"))
 
 
 def reconstructions(inputs: ArrayLike, outputs: ArrayLike, ax: Axes | None = None, count: int = 6) -> Axes:
@@ -225,8 +225,8 @@ def reconstructions(inputs: ArrayLike, outputs: ArrayLike, ax: Axes | None = Non
     """
     heading, volumetric = "plots.reconstructions", np.ndim(inputs) == 5
     axes_names = ("n", "depth", "height", "width", "channels") if volumetric else ("n", "height", "width", "channels")
-    given = _checked_images(heading, "inputs", inputs, axes_names)
-    returned = _checked_images(heading, "outputs", outputs, axes_names)
+    given = checked_images(heading, "inputs", inputs, axes_names)
+    returned = checked_images(heading, "outputs", outputs, axes_names)
     faults = [f"count: {count} is not a positive integer"] if count < 1 else []
     if given.shape != returned.shape:
         faults.append(f"inputs and outputs: shapes {given.shape} and {returned.shape}; they must be equal")
@@ -234,18 +234,30 @@ def reconstructions(inputs: ArrayLike, outputs: ArrayLike, ax: Axes | None = Non
         raise DataError(heading, faults)
     chosen = evenly(len(given), count)
     pairs = [_pair(given[row], returned[row], volumetric) for row in chosen]
-    image, centres = _side_by_side(np.stack(pairs))
+    image, centres = side_by_side(np.stack(pairs))
     height, width = image.shape[:2]
     ax = axes_for(ax, max(4.0, 1.5 * len(chosen)), 1.5 * len(chosen) * height / width + 0.8)
-    _show(ax, image, (0.0, 1.0))
+    show(ax, image, (0.0, 1.0))
     errors = ((given - returned)[chosen] ** 2).reshape(len(chosen), -1).mean(axis=1)
     ax.set_xticks(centres, [f"{error:.2g}" for error in errors])
     ax.set_yticks([height / 4, height * 3 / 4], ["input", "output"])
-    title = f"Reconstruction: {len(chosen)} of {len(given)}{_channel_note(given)}"
-    return _frameless(finish(ax, title, "mean squared error"))
+    title = f"Reconstruction: {len(chosen)} of {len(given)}{channel_note(given)}"
+    return frameless(finish(ax, title, "mean squared error"))
 
 
-def _checked_images(heading: str, name: str, values: ArrayLike, axes: tuple[str, ...]) -> Array:
+def checked_images(heading: str, name: str, values: ArrayLike, axes: tuple[str, ...]) -> Array:
+    """Images or volumes as float64, with the named axes.
+
+    Raises
+    ------
+    DataError
+        Under `heading`, for another shape, no finite value, or infinite values.
+
+    Examples
+    --------
+    >>> checked_images("plot", "image", [[1, 2]], ("height", "width")).tolist()
+    [[1.0, 2.0]]
+    """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != len(axes) or 0 in array.shape:
         raise DataError(heading, [f"{name}: shape {array.shape} is not ({', '.join(axes)}), each above 0"])
@@ -273,16 +285,29 @@ def _colours(array: Array) -> Array:
     channels = array.shape[-1]
     if channels != 3:
         return array.mean(axis=-1)
-    return _scaled(array, array)
+    return scaled(array, array)
 
 
-def _scaled(array: Array, reference: Array) -> Array:
-    """Bring values to 0-1 by the range of the reference; what lies beyond it is clipped."""
+def scaled(array: Array, reference: Array) -> Array:
+    """Bring values to 0-1 by the range of the reference; what lies beyond it is clipped.
+
+    Examples
+    --------
+    >>> scaled(np.array([0.0, 3.0, 9.0]), np.array([2.0, 4.0])).tolist()
+    [0.0, 0.5, 1.0]
+    """
     low, high = np.nanmin(reference), np.nanmax(reference)
     return np.clip((array - low) / (high - low if high > low else 1.0), 0, 1)
 
 
-def _channel_note(array: Array) -> str:
+def channel_note(array: Array) -> str:
+    """What a title says of channels (..., channels) that are drawn as their mean.
+
+    Examples
+    --------
+    >>> channel_note(np.zeros((4, 4, 2))), channel_note(np.zeros((4, 4, 3)))
+    (', mean of 2 channels', '')
+    """
     return "" if array.shape[-1] in (1, 3) else f", mean of {array.shape[-1]} channels"
 
 
@@ -295,7 +320,7 @@ def _pair(given: Array, returned: Array, volumetric: bool) -> Array:
     """Stack an input upon its output, both from 0 to 1 by the range of the input."""
     finite = given[np.isfinite(given)]
     reference = finite if finite.size else np.array([0.0, 1.0])
-    images = [_scaled(image, reference) for image in (given, returned)]
+    images = [scaled(image, reference) for image in (given, returned)]
     images = [image if image.shape[-1] == 3 else image.mean(axis=-1) for image in images]
     if volumetric:
         images = [_maximum(image) for image in images]
@@ -307,8 +332,14 @@ def _gap(image: Array) -> int:
     return max(1, round(image.shape[1] / 20))
 
 
-def _side_by_side(images: Array) -> tuple[Array, list[float]]:
-    """(n, height, width[, 3]) -> one image with blank gaps, and the x of each part's centre."""
+def side_by_side(images: Array) -> tuple[Array, list[float]]:
+    """Images (n, height, width[, 3]) as one image with blank gaps, and the x of each part's centre.
+
+    Examples
+    --------
+    >>> side_by_side(np.ones((2, 1, 3)))
+    (array([[ 1.,  1.,  1., nan,  1.,  1.,  1.]]), [1.0, 5.0])
+    """
     width, gap = images.shape[2], _gap(images[0])
     blank = np.full((images.shape[1], gap, *images.shape[3:]), np.nan)
     parts = [part for image in images for part in (image, blank)][:-1]
@@ -316,7 +347,8 @@ def _side_by_side(images: Array) -> tuple[Array, list[float]]:
     return np.concatenate(parts, axis=1), centres
 
 
-def _show(ax: Axes, image: Array, limits: tuple[float, float] | None = None) -> None:
+def show(ax: Axes, image: Array, limits: tuple[float, float] | None = None) -> None:
+    """Draw a picture, grey (height, width) between limits or by its range, or in colours from 0 to 1; NaN is blank."""
     if image.ndim == 3:
         ax.imshow(np.where(np.isnan(image), 1.0, image), interpolation="nearest")  # blank is white
         return
@@ -324,7 +356,8 @@ def _show(ax: Axes, image: Array, limits: tuple[float, float] | None = None) -> 
     ax.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
 
 
-def _frameless(ax: Axes) -> Axes:
+def frameless(ax: Axes) -> Axes:
+    """Take frame and tick marks away, and leave the labels."""
     for spine in ax.spines.values():
         spine.set_visible(False)
     ax.tick_params(length=0)

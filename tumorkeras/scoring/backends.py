@@ -23,6 +23,7 @@ from tumorkeras.spec import DataSpec
 if TYPE_CHECKING:  # scoring an export starts no Keras
     import keras
 
+    from tumorkeras.serving.uncertainty import Uncertainty
     from tumorkeras.training import TrainedModel
 
 DEFAULT = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
@@ -63,8 +64,15 @@ class Backend(NamedTuple):
     identity: dict[str, Any]
 
 
-def backend_of(model: Any, runtime: str | None = None) -> Backend:
-    """The backend of a model in any form.
+class Asked(NamedTuple):
+    """A model in memory, or the folder of a trained one, with the uncertainty that it is asked for."""
+
+    model: Any
+    uncertainty: Uncertainty
+
+
+def backend_of(model: Any, runtime: str | None = None, signature: str | None = None) -> Backend:
+    """The backend of a model in any form; of a model in memory, made with the signature that is wanted.
 
     Raises
     ------
@@ -76,7 +84,7 @@ def backend_of(model: Any, runtime: str | None = None) -> Backend:
         return _of_export(folder) if runtime is None else _of_format(folder, runtime)
     if runtime is not None:
         raise ModelError("score", [f"runtime: {runtime!r} found, but only an export has other formats"])
-    return _of_server(model) if isinstance(model, ServingClient) else _of_keras(model)
+    return _of_server(model) if isinstance(model, ServingClient) else _of_keras(model, signature)
 
 
 # ------------------------------------------------------------------------------------------------------------ exports
@@ -204,10 +212,14 @@ def _identity(folder: Path) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------- models and servers
 
 
-def _of_keras(model: str | Path | TrainedModel | keras.Model) -> Backend:
-    from tumorkeras.serving.signatures import endpoints
+def _of_keras(model: Asked | str | Path | TrainedModel | keras.Model, signature: str | None) -> Backend:
+    from tumorkeras.serving.signatures import endpoints, model_kind
+    from tumorkeras.serving.source import Source, with_choices
+    from tumorkeras.serving.uncertainty import METHODS, PREFIX, Uncertainty
     from tumorkeras.training.folder import TrainedModel, load, origin_of
 
+    wanted = [method for method in METHODS if signature == f"{PREFIX}{method}"]
+    model, asked = model if isinstance(model, Asked) else (model, Uncertainty(wanted))
     trained = load(model) if isinstance(model, str | Path) else model
     network = trained.model if isinstance(trained, TrainedModel) else trained
     if not (hasattr(network, "inputs") and hasattr(network, "outputs")):
@@ -216,7 +228,9 @@ def _of_keras(model: str | Path | TrainedModel | keras.Model) -> Backend:
             f"model: {found} found, expected the folder of an export or of a trained model, a TrainedModel, a "
             "keras.Model or a ServingClient"
         )
-    served = endpoints(network)
+    known = (trained.spec, trained.card) if isinstance(trained, TrainedModel) else (None, None)
+    source = Source(network, model_kind(network), network.name, *known)
+    served = endpoints(network, with_choices(source, uncertainty=asked).choices)
     compiled = {name: endpoint.compiled() for name, endpoint in served.items()}
 
     def inputs(name: str) -> Tensors:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from itertools import starmap
@@ -15,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tumorkeras.errors import DataError, ModelError
+from tumorkeras.machine import processors
 from tumorkeras.progress import progress_bar
 from tumorkeras.scoring.batch_size import choose_batch_size
 from tumorkeras.scoring.inputs import Inputs, are_files, find_inputs
@@ -128,6 +128,8 @@ def score(
     signature : str, optional
         What is called; by default ``serving_default``, and ``serving_uint8`` for images in whole grey levels.
         ``"features"`` gives the embedding. With ``"serving_bytes"`` the model decodes PNG and JPEG files itself.
+        ``"uncertainty_dropout"`` and ``"uncertainty_augmentation"`` tell how sure a classifier is; of an export, where
+        it was made with them.
     batch_size : int or "auto", default "auto"
         Samples per call of the model. By default what goes through it fastest, as a few calls before the start tell; of
         a client, its own.
@@ -156,15 +158,16 @@ def score(
     pandas.DataFrame or Path
         The path of ``output`` where it is given. Else the table: ``path`` (for a key of an archive ``file.npz#key``),
         ``id`` (the spec's, else the row in the file), ``status`` ("ok" or "error") and ``error``; of a classifier
-        ``class_id``, ``class_name`` where the model knows the names, and ``probability_<class>``; of an autoencoder
-        ``reconstruction_error``; of the signature ``features``, ``feature_0`` and so on; then the columns that were
-        carried along. Columns of numbers are missing where the status is "error". Of a detector there is a row a
-        detection, best first, and one for a sample without any: ``class`` (its name, or its id where the model knows no
-        names), ``score``, 0 to 1, and ``xmin``, ``ymin``, ``xmax`` and ``ymax`` in pixels of the file or array, all
-        missing where nothing was found. Every detection above the model's own ``score_threshold`` is there; what
-        counts as found is for the threshold of the model card. Of a spec with tiles, a sample is a tile, and pixels are
-        its own. ``table.attrs["scoring"]`` has the name, version and SHA-256 of the model, the signature and the batch
-        size; of a Parquet file its metadata have them.
+        ``class_id``, ``class_name`` where the model knows the names, and ``probability_<class>``, with an uncertainty
+        ``std_<class>``, ``entropy`` and ``mutual_information`` as well; of an autoencoder ``reconstruction_error``, and
+        ``out_of_distribution``, whether that is above the threshold of its card, where it has one; of the signature
+        ``features``, ``feature_0`` and so on; then the columns that were carried along. Columns of numbers are missing
+        where the status is "error". Of a detector there is a row a detection, best first, and one for a sample without
+        any: ``class`` (its name, or its id where the model knows no names), ``score``, 0 to 1, and ``xmin``, ``ymin``,
+        ``xmax`` and ``ymax`` in pixels of the file or array, all missing where nothing was found. Every detection above
+        the model's own ``score_threshold`` is there; what counts as found is for the threshold of the model card. Of a
+        spec with tiles, a sample is a tile, and pixels are its own. ``table.attrs["scoring"]`` has the name, version
+        and SHA-256 of the model, the signature and the batch size; of a Parquet file its metadata have them.
 
     Raises
     ------
@@ -228,11 +231,6 @@ def _check_arguments(batch_size: Any, engine: str, on_error: str) -> None:
             faults.append(f"{name}: {found!r} found, expected {' or '.join(map(repr, get_args(choice)))}")
     if faults:
         raise DataError("score", faults)
-
-
-def processors() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Job:

@@ -14,9 +14,11 @@ from tumorkeras.errors import ModelError
 from tumorkeras.scoring.backends import DEFAULT, Answer, Backend, CallError, Tensors, backend_of
 
 UINT8 = "serving_uint8"  # of the same images as the default signature, in whole grey levels
-# What is read of each kind of answer.
+# What is read of each kind of answer, the fullest first.
 _PARTS = {
+    "uncertainty": ("probabilities", "std", "entropy", "mutual_information"),
     "probabilities": ("probabilities",),
+    "out_of_distribution": ("reconstruction_error", "out_of_distribution"),
     "reconstruction_error": ("reconstruction_error",),
     "detections": ("classes", "scores", "boxes"),
     "features": ("features",),
@@ -34,9 +36,11 @@ class Predictor:
     origin : ModelOrigin
         What one sample must be like: its shape and, where the model knows them, its classes and spec.
     output : str
-        ``"probabilities"``, ``"reconstruction_error"``, ``"detections"`` or ``"features"``.
+        ``"probabilities"``, ``"uncertainty"``, ``"reconstruction_error"``, ``"out_of_distribution"``,
+        ``"detections"`` or ``"features"``.
     shape : tuple of int
-        Of the answer to one sample: (classes,); (1,) for an error; (most, 6) for detections, each with class id
+        Of the answer to one sample: (classes,); (2 * classes + 2,) for means, standard deviations, entropy and mutual
+        information; (1,) for an error, (2,) with 1 where it is too large; (most, 6) for detections, each with class id
         (-1: padding), score, xmin, ymin, xmax and ymax in pixels of the sample; (k,) for features.
     functions : dict of str to callable
         By the dtype that it reads: (batch, *sample) -> (batch, *shape) float32. "string" reads files as they are,
@@ -114,7 +118,7 @@ def load_predictor(model: Any, signature: str | None = None, runtime: str | None
         gives neither probabilities nor a reconstruction error nor detections nor features; or the server of a client
         says so, or cannot be asked.
     """
-    backend = backend_of(model, runtime)
+    backend = backend_of(model, runtime, signature)
     names = _chosen(backend, signature)
     outputs = {name: info.shape or () for name, info in backend.outputs(names[0]).items()}
     output = next((key for key, parts in _PARTS.items() if set(parts) <= set(outputs)), None)
@@ -123,8 +127,9 @@ def load_predictor(model: Any, signature: str | None = None, runtime: str | None
         raise ModelError(f"{backend.origin.name}: gives {sorted(outputs)}, expected {expected}")
     origin = _fitted(backend.origin, backend.inputs(names[0]), outputs)
     shape = _answer_shape(output, outputs, origin.name)
-    if output == "probabilities" and origin.classes is not None and len(origin.classes) != shape[0]:
-        raise ModelError(f"{origin.name}: there are {len(origin.classes)} names of classes, the model gives {shape[0]}")
+    if origin.classes is not None and origin.outputs not in (None, len(origin.classes)):
+        found = f"there are {len(origin.classes)} names of classes, the model gives {origin.outputs}"
+        raise ModelError(f"{origin.name}: {found}")
     functions = {}
     for name in names:
         (tensor,) = backend.inputs(name).values()
@@ -180,8 +185,11 @@ def _answering(function: Callable[[Any], Answer], output: str, shape: tuple[int,
 
 def _answer_shape(output: str, shapes: Mapping[str, tuple[int | None, ...]], name: str) -> tuple[int, ...]:
     """Shape of the answer to one sample."""
-    if output == "reconstruction_error":
-        return (1,)
+    if output in ("reconstruction_error", "out_of_distribution"):
+        return (len(_PARTS[output]),)
+    if output == "uncertainty":
+        (classes,) = _answer_shape("probabilities", shapes, name)
+        return (2 * classes + 2,)
     key, axis, rest = ("boxes", 1, (_DETECTION,)) if output == "detections" else (output, -1, ())
     found = shapes[key]
     size = found[axis] if len(found) > 1 else None

@@ -22,7 +22,7 @@ class Layout:
     Parameters
     ----------
     output : str
-        ``"probabilities"``, ``"reconstruction_error"``, ``"detections"`` or ``"features"``.
+        As :class:`tumorkeras.scoring.predictor.Predictor` has it.
     shape : tuple of int
         Of the answer to a sample: (width,), or (most, 6) for detections.
     classes : sequence of str or None
@@ -72,8 +72,11 @@ class Layout:
         if self.output == "detections":
             sample, answers = _detections(values, self.classes)
             front, back = (part.iloc[sample].reset_index(drop=True) for part in (front, back))
-        elif self.output == "probabilities":
-            answers = _probabilities(values, (front["status"] == "ok").to_numpy(), self.classes)
+        elif self.output in ("probabilities", "uncertainty"):
+            of_classes = _probabilities if self.output == "probabilities" else _uncertainty
+            answers = of_classes(values, (front["status"] == "ok").to_numpy(), self.classes)
+        elif self.output == "out_of_distribution":
+            answers = _errors(values)
         else:
             many = self.output == "features"
             names = [f"feature_{k}" for k in range(values.shape[1])] if many else [self.output]
@@ -108,6 +111,21 @@ def _probabilities(values: np.ndarray, ok: np.ndarray, classes: Sequence[str] | 
         table["class_name"] = pd.Series(np.asarray(classes, dtype=object)[winners], dtype="str").mask(~ok)
     columns = [f"probability_{name}" for name in classes or range(values.shape[1])]
     return pd.concat([table, pd.DataFrame(values, columns=columns)], axis=1)
+
+
+def _uncertainty(values: np.ndarray, ok: np.ndarray, classes: Sequence[str] | None) -> pd.DataFrame:
+    """Means, standard deviations, entropy and mutual information, side by side."""
+    means, deviations, sums = np.split(values, [(values.shape[1] - 2) // 2, values.shape[1] - 2], axis=1)
+    table = _probabilities(means, ok, classes)
+    columns = [f"std_{name}" for name in classes or range(means.shape[1])]
+    further = pd.DataFrame(np.hstack([deviations, sums]), columns=[*columns, "entropy", "mutual_information"])
+    return pd.concat([table, further], axis=1)
+
+
+def _errors(values: np.ndarray) -> pd.DataFrame:
+    """Errors, and whether they are too large."""
+    large = pd.Series(values[:, 1] > 0, dtype="boolean").mask(np.isnan(values[:, 1]))
+    return pd.DataFrame({"reconstruction_error": values[:, 0], "out_of_distribution": large})
 
 
 def _detections(found: np.ndarray, classes: Sequence[str] | None) -> tuple[np.ndarray, pd.DataFrame]:

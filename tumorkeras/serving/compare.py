@@ -11,6 +11,8 @@ Arrays = Mapping[str, np.ndarray]
 
 #: Largest absolute difference of a probability that still counts as the same answer.
 PROBABILITY_TOLERANCE = 1e-5
+#: The same for the entropy of probabilities, in nats: their logarithms are up to 16.
+ENTROPY_TOLERANCE = 2e-4
 #: The same for other outputs, relative to the largest value of the output.
 RELATIVE_TOLERANCE = 1e-4
 #: The same for the sides of a detection, in pixels, and for its score.
@@ -36,9 +38,10 @@ def is_detection(outputs: Arrays) -> bool:
 def compare(found: Arrays, expected: Arrays, batch: int) -> tuple[dict[str, float], list[str]]:
     """Hold the answer to a batch against what was expected of it.
 
-    Probabilities may differ by 1e-5, other floats by 1e-4 of the largest value, integers and strings not at all, but
-    for the ``class_id``, with its ``class_name``, of a row whose two largest probabilities are within 2e-5 of each
-    other. Detections are compared as :func:`unmatched` has it, and their names by their classes.
+    Probabilities and their standard deviations may differ by 1e-5, entropies by 2e-4, other floats by 1e-4 of the
+    largest value, integers and strings not at all, but for the ``class_id``, with its ``class_name``, of a row whose
+    two largest probabilities are within 2e-5 of each other. Detections are compared as :func:`unmatched` has it, and
+    their names by their classes.
 
     Parameters
     ----------
@@ -126,8 +129,10 @@ def _difference(name: str, found: np.ndarray, expected: np.ndarray) -> tuple[flo
 def _tolerance(name: str, expected: np.ndarray) -> float:
     if expected.dtype.kind != "f":
         return 0.0
-    if name == "probabilities":
+    if name in ("probabilities", "std"):
         return PROBABILITY_TOLERANCE
+    if name in ("entropy", "mutual_information"):
+        return ENTROPY_TOLERANCE
     return RELATIVE_TOLERANCE * float(np.max(np.abs(expected), initial=0.0)) + 1e-7
 
 

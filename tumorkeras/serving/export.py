@@ -20,6 +20,7 @@ from tumorkeras.serving.golden import golden_requests, warm_up_requests
 from tumorkeras.serving.publishing import hidden_folder, next_version, publish
 from tumorkeras.serving.signatures import Endpoint, endpoints
 from tumorkeras.serving.source import UNKNOWN, Source, Threshold, source_of, with_choices
+from tumorkeras.serving.uncertainty import PASSES, SEED, Uncertainty
 from tumorkeras.serving.verify import ExportReport, verify_export
 from tumorkeras.serving.warm_up import FOLDER, Request, write_warm_up
 
@@ -44,6 +45,9 @@ def export(
     max_pixels: int = MOST_PIXELS,
     largest_batch: int = 8,
     format: str | Sequence[str] = (),
+    uncertainty: str | Sequence[str] = (),
+    passes: int = PASSES,
+    seed: int = SEED,
 ) -> Path:
     """Write a model as a SavedModel that TF Serving loads as it is.
 
@@ -83,14 +87,23 @@ def export(
     format : str or sequence of str, optional
         Further forms of ``serving_default``, each run against the SavedModel: "onnx", "litert", "openvino", in the
         folder ``formats`` of the version. Needs the extra ``formats``.
+    uncertainty : str or sequence of str, optional
+        Of classifiers: a signature ``uncertainty_<method>`` each. "dropout" is the spread of the answers over networks
+        that lack some units, "augmentation" that over the flips and turns of a sample that ``training.augment`` of the
+        spec names.
+    passes : int, default 20
+        Networks that dropout makes, 2 or more.
+    seed : int, default 0
+        Of the units that each of them lacks. The card keeps both.
 
     Returns
     -------
     Path
         ``DIRECTORY/NAME/VERSION``. Its signatures are those of :func:`tumorkeras.serving.signatures.endpoints`:
-        ``serving_default`` for arrays, ``serving_uint8`` and ``serving_bytes`` for images and encoded images, and
-        ``features``. ``assets.extra`` holds ``tf_serving_warmup_requests``, requests of every signature with the
-        answers of the model, which :func:`tumorkeras.verify_export` holds the export to wherever it is.
+        ``serving_default`` for arrays, ``serving_uint8`` and ``serving_bytes`` for images and encoded images,
+        ``features``, and the uncertainties that were asked for. ``assets.extra`` holds ``tf_serving_warmup_requests``,
+        requests of every signature with the answers of the model, which :func:`tumorkeras.verify_export` holds the
+        export to wherever it is.
 
     Raises
     ------
@@ -115,8 +128,14 @@ def export(
     formats = [format] if isinstance(format, str) else list(format)
     base = _check_arguments(Path(directory), name, version, largest_batch)
     check_formats(formats)
+    methods = (uncertainty,) if isinstance(uncertainty, str) else tuple(uncertainty)
     source = with_choices(
-        source, calibrated=calibrated, threshold=threshold, class_names=class_names, max_pixels=max_pixels
+        source,
+        calibrated=calibrated,
+        threshold=threshold,
+        class_names=class_names,
+        max_pixels=max_pixels,
+        uncertainty=Uncertainty(methods, passes, seed),
     )
     functions = endpoints(source.model, source.choices)
     requests = golden_requests(functions, samples)
@@ -182,6 +201,7 @@ def _write_card(source: Source, name: str, facts: dict[str, Any], folder: Path) 
         "temperature": chosen.temperature,
         "max_pixels": chosen.max_pixels,
         "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+        **chosen.uncertainty.facts(),
         **facts,
     }
     write_whole(folder / FOLDER / CARD, json.dumps({**card, "export": facts}, indent=2, ensure_ascii=False))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -13,6 +13,7 @@ from tumorkeras.boxes import NO_CLASS
 from tumorkeras.layers import Letterbox
 from tumorkeras.metrics.calibration import SMALLEST
 from tumorkeras.serving.decoding import MOST_PIXELS
+from tumorkeras.serving.uncertainty import Passes, Uncertainty, passes_of, spread
 
 Outputs = dict[str, tf.Tensor]
 Step = Callable[..., Any]
@@ -32,12 +33,18 @@ class Choices:
         Adds the names of the classes to the answer.
     max_pixels : int
         Largest encoded image that is decoded.
+    uncertainty : Uncertainty
+        What a classifier tells of it.
+    largest_error : float, optional
+        Reconstruction error above which a sample is unlike those that an autoencoder was trained with.
     """
 
     temperature: float = 1.0
     threshold: float | None = None
     class_names: Sequence[str] | None = None
     max_pixels: int = MOST_PIXELS
+    uncertainty: Uncertainty = field(default_factory=Uncertainty)
+    largest_error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,8 @@ class Served:
         Images (batch, height, width, channels) of any size -> on the canvas; None where sizes are fixed.
     whole : bool
         Whether the model learnt from canvases in whole grey levels, as images of a folder are read.
+    uncertain : mapping of str to callable
+        Name of a signature -> samples -> outputs by name.
     """
 
     shape: tuple[int | None, ...]
@@ -63,6 +72,7 @@ class Served:
     embed: Step | None
     place: Step | None
     whole: bool
+    uncertain: Mapping[str, Step] = field(default_factory=dict)
 
     def place_levels(self, images: tf.Tensor) -> tf.Tensor:
         """Images in whole grey levels on the canvas, as the model learnt from them."""
@@ -83,15 +93,14 @@ def single_output(model: keras.Model, kind: str, choices: Choices) -> Served:
         return {name: tf.cast(value, tf.float32) for name, value in graph(samples, training=False).items()}
 
     def classify(samples: tf.Tensor, sizes: tf.Tensor) -> Outputs:
-        probabilities = _at(choices.temperature, run(samples)["probabilities"])
-        class_id = _called(probabilities, choices.threshold)
-        return {"probabilities": probabilities, "class_id": class_id, **_named(class_id, choices.class_names)}
+        return _classified({"probabilities": _at(choices.temperature, run(samples)["probabilities"])}, choices)
 
     def reconstruct(samples: tf.Tensor, sizes: tf.Tensor) -> Outputs:
         answer = run(samples)
         difference = answer["reconstruction"] - answer.pop("target", samples)
-        axes = list(range(1, difference.shape.rank))
-        return {**answer, "reconstruction_error": tf.reduce_mean(tf.square(difference), axes)}
+        error = tf.reduce_mean(tf.square(difference), list(range(1, difference.shape.rank)))
+        unlike = {} if choices.largest_error is None else {"out_of_distribution": error > choices.largest_error}
+        return {**answer, "reconstruction_error": error, **unlike}
 
     shape = tuple(model.inputs[0].shape[1:])
     return Served(
@@ -100,7 +109,19 @@ def single_output(model: keras.Model, kind: str, choices: Choices) -> Served:
         (lambda samples: run(samples)["features"]) if "features" in heads else None,
         Letterbox(shape[0], shape[1], dtype="float32") if len(shape) == 3 and None not in shape else None,
         whole=True,
+        uncertain={name: _doubting(each, choices) for name, each in passes_of(model, choices.uncertainty).items()},
     )
+
+
+def _doubting(passes: Passes, choices: Choices) -> Step:
+    """What the answers of several passes say together; each is at the temperature, as the one answer is."""
+    return lambda samples: _classified(spread(_at(choices.temperature, passes(samples))), choices)
+
+
+def _classified(outputs: Outputs, choices: Choices) -> Outputs:
+    """Outputs with the class that their probabilities call."""
+    class_id = _called(outputs["probabilities"], choices.threshold)
+    return {**outputs, "class_id": class_id, **_named(class_id, choices.class_names)}
 
 
 def _at(temperature: float, probabilities: tf.Tensor) -> tf.Tensor:
@@ -172,7 +193,8 @@ def emptied(outputs: Outputs, kept: tf.Tensor) -> Outputs:
     filled = {}
     for name, value in outputs.items():
         more = value.shape.rank - kept.shape.rank
-        nothing = NO_CLASS if name in ("class_id", "classes") else "" if value.dtype == tf.string else 0
+        no_class = name in ("class_id", "classes")
+        nothing = tf.constant(NO_CLASS, value.dtype) if no_class else tf.zeros((), value.dtype)  # "", False, 0
         mask = tf.reshape(kept, tf.concat([tf.shape(kept), [1] * more], 0)) if more >= 0 else True
-        filled[name] = tf.where(mask, value, tf.constant(nothing, value.dtype))
+        filled[name] = tf.where(mask, value, nothing)
     return filled

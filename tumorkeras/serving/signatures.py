@@ -14,12 +14,14 @@ from tumorkeras.serving.served import (
     Choices,
     Outputs,
     Served,
+    Step,
     detector,
     emptied,
     operating,
     pyramid_means,
     single_output,
 )
+from tumorkeras.serving.uncertainty import uncertainty_faults
 
 Kind = Literal["classifier", "autoencoder", "detector"]
 
@@ -114,10 +116,16 @@ def endpoints(model: keras.Model, choices: Choices | None = None) -> dict[str, E
         ``features`` gives ``features`` (batch, k) float32; of a detector the means of every channel of every level of
         its pyramid, finest level first.
 
+        ``uncertainty_dropout`` and ``uncertainty_augmentation``, of classifiers and where they are asked for, read what
+        ``serving_default`` reads, and give its outputs of the mean of several passes, and
+        :func:`tumorkeras.serving.uncertainty.spread` of them: ``std`` (batch, classes), ``entropy`` (batch,) and
+        ``mutual_information`` (batch,). An autoencoder whose largest error is known gives ``out_of_distribution``
+        (batch,) bool as well.
+
     Raises
     ------
     ModelError
-        If the model is none of these.
+        If the model is none of these, or cannot tell the uncertainty that is asked for.
 
     Examples
     --------
@@ -128,6 +136,8 @@ def endpoints(model: keras.Model, choices: Choices | None = None) -> dict[str, E
     ['features', 'serving_bytes', 'serving_default', 'serving_uint8']
     """
     kind, choices = model_kind(model), choices or Choices()
+    if faults := uncertainty_faults(model, kind, choices.uncertainty):
+        raise ModelError(model.name, faults)
     if kind == "detector" and len(model.inputs) > 1:
         return _with_proposals(model, choices)
     served = detector(model, choices) if kind == "detector" else single_output(model, kind, choices)
@@ -143,15 +153,21 @@ def _of_volumes(served: Served) -> dict[str, Endpoint]:
     read = [_inputs(served.shape)]
     return {
         DEFAULT: Endpoint(lambda inputs: served.answer(inputs, tf.shape(inputs)[1:3]), read),
-        **_features(served, lambda inputs: inputs, read),
+        **_further(served, lambda inputs: inputs, read),
     }
 
 
-def _features(served: Served, place: Callable[..., Any], read: list[tf.TensorSpec]) -> dict[str, Endpoint]:
+def _further(served: Served, place: Callable[..., Any], read: list[tf.TensorSpec]) -> dict[str, Endpoint]:
+    """The embedding and the uncertainties, where the model has them."""
+
+    def placed(run: Step) -> Endpoint:
+        return Endpoint(lambda inputs: run(place(inputs)), read)
+
+    found = {name: placed(run) for name, run in served.uncertain.items()}
     embed = served.embed
-    if embed is None:
-        return {}
-    return {FEATURES: Endpoint(lambda inputs: {"features": embed(place(inputs))}, read)}
+    if embed is not None:
+        found[FEATURES] = placed(lambda samples: {"features": embed(samples)})
+    return found
 
 
 def _of_images(served: Served, max_pixels: int) -> dict[str, Endpoint]:
@@ -177,7 +193,7 @@ def _of_images(served: Served, max_pixels: int) -> dict[str, Endpoint]:
     signatures = {
         DEFAULT: Endpoint(of_array, read),
         UINT8: Endpoint(of_levels, [_inputs((None, None, channels), tf.uint8)]),
-        **_features(served, place, read),
+        **_further(served, place, read),
     }
     if channels in (1, 3):
         signatures[BYTES] = Endpoint(of_bytes, [_inputs((), tf.string, IMAGE_BYTES)])

@@ -8,11 +8,14 @@ from typing import Any, Literal
 
 import keras
 
+from tumorkeras.data.augment_views import views_of
 from tumorkeras.errors import ModelError
 from tumorkeras.layers.float32 import is_number
 from tumorkeras.metrics import apply_temperature
+from tumorkeras.serving.decoding import MOST_PIXELS
 from tumorkeras.serving.served import Choices
 from tumorkeras.serving.signatures import Kind, model_kind
+from tumorkeras.serving.uncertainty import Uncertainty, uncertainty_faults
 from tumorkeras.spec import DataSpec
 from tumorkeras.training import load
 from tumorkeras.training.networks import classes_of
@@ -69,9 +72,17 @@ def _check_classes(name: str, classes: list[str] | None, model: keras.Model) -> 
 
 
 def with_choices(
-    source: Source, *, calibrated: bool, threshold: Threshold, class_names: bool, max_pixels: int
+    source: Source,
+    *,
+    calibrated: bool = False,
+    threshold: Threshold = None,
+    class_names: bool = False,
+    max_pixels: int = MOST_PIXELS,
+    uncertainty: Uncertainty | None = None,
 ) -> Source:
     """The source with what its graph is to have beside the model; its card says so.
+
+    An uncertainty without views takes them from the spec.
 
     Raises
     ------
@@ -89,6 +100,10 @@ def with_choices(
         faults.append("class_names: none are known; export the folder of a trained classifier or detector")
     if not isinstance(max_pixels, int) or isinstance(max_pixels, bool) or max_pixels < 1:
         faults.append(f"max_pixels: {max_pixels!r} found, expected a positive integer")
+    asked = uncertainty or Uncertainty()
+    if source.spec is not None and not asked.views:
+        asked = replace(asked, views=views_of(source.spec))
+    faults += uncertainty_faults(source.model, source.kind, asked)
     if faults:
         raise ModelError(source.name, faults)
     if calibrated:
@@ -96,7 +111,8 @@ def with_choices(
     operating = card["threshold"] if threshold == "tuned" else threshold
     temperature = card["temperature"]["value"] if calibrated else 1.0
     names = source.classes if class_names else None
-    return replace(source, choices=Choices(temperature, operating, names, max_pixels))
+    error = card.get("out_of_distribution", {}).get("threshold")
+    return replace(source, choices=Choices(temperature, operating, names, max_pixels, asked, error))
 
 
 def _threshold_faults(source: Source, threshold: Any) -> list[str]:

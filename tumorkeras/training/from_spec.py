@@ -53,7 +53,8 @@ def train(
     Weights are fitted on the part "train", the training stops by the part "val", and the card's metrics are
     read once on the part "test" ("val" where there is no test). With ``classifier.pretraining: autoencoder`` or
     ``detector.backbone: autoencoder`` and no ``initial``, the autoencoder is trained first, and the convolutions start
-    from it. The operating threshold of a detector is tuned on "val".
+    from it. The operating threshold of a detector is tuned on "val", and so is the error of an autoencoder above which
+    a sample is unlike the training ones.
 
     Parameters
     ----------

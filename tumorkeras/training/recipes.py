@@ -18,6 +18,7 @@ from tumorkeras.metrics import (
     bootstrap,
     classification_metrics,
     detection_metrics,
+    error_threshold,
     fit_temperature,
     threshold_for_sensitivity,
     tune_threshold,
@@ -72,6 +73,14 @@ def _autoencoder(spec: DataSpec, training: Samples, initial: keras.Model | None)
     if initial is not None:
         copy_encoder_weights(initial, network)
     return network
+
+
+def _settle_autoencoder(network: keras.Model, training: Samples, validation: Samples | None) -> Card:
+    """The reconstruction error above which a sample is unlike the training ones, from the validation samples."""
+    if validation is None:
+        return {}
+    found = error_threshold(reconstruction_errors(network, validation))
+    return {"out_of_distribution": {**found._asdict(), "part": "val"}}
 
 
 def _reconstruction_metrics(network: keras.Model, samples: Samples, card: Card) -> pd.DataFrame:
@@ -184,12 +193,10 @@ def _detection_metrics(network: keras.Model, samples: DetectionSamples, card: Ca
     )
 
 
-def _nothing(network: keras.Model, training: Any, validation: Any) -> Card:
-    return {}
-
-
 RECIPES = {
-    "autoencoder": Recipe(load_samples, _autoencoder, fit, _nothing, _reconstruction_metrics, lambda spec: False),
+    "autoencoder": Recipe(
+        load_samples, _autoencoder, fit, _settle_autoencoder, _reconstruction_metrics, lambda spec: False
+    ),
     "classifier": Recipe(
         load_samples,
         _classifier,

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import cv2
+import keras
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -15,6 +16,7 @@ from made_spark import CLASSES, classifier, failed_tasks, pictures, readers, sav
 
 import tumorkeras
 from tumorkeras.errors import DataError, MissingExtraError, ModelError
+from tumorkeras.models import build_autoencoder
 from tumorkeras.scoring import score
 from tumorkeras.scoring.spark import session as sessions
 from tumorkeras.scoring.spark import udf
@@ -107,14 +109,22 @@ def test_the_files_hold_the_table(spark, model, table, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["found.parquet"]
 
 
+def test_reconstruction_errors(spark, folder, tmp_path):
+    keras.utils.set_random_seed(0)
+    coder = saved(build_autoencoder((8, 8, 1), filters=(4,), bottleneck=5), tmp_path / "coder" / "1")
+    alone = score(coder, folder, batch_size=32)
+    assert alone["reconstruction_error"].gt(0).sum() == (alone["status"] == "ok").sum() > 20
+    pd.testing.assert_frame_equal(score(coder, folder, engine="spark"), alone, rtol=1e-6, atol=1e-6)
+
+
 def test_detections(spark, detector, folder, tmp_path):
     alone = score(detector, folder, batch_size=32)
     assert alone["score"].notna().any()
     assert alone.loc[alone["status"] == "ok", "score"].isna().any()
     assert {"ok", "error"} == set(alone["status"])
-    pd.testing.assert_frame_equal(score(detector, folder, engine="spark"), alone, rtol=0, atol=1e-3)
+    pd.testing.assert_frame_equal(score(detector, folder, engine="spark"), alone, **CLOSE)
     output = score(detector, folder, engine="spark", output=tmp_path / "found.parquet")
-    pd.testing.assert_frame_equal(pd.read_parquet(output), alone, rtol=0, atol=1e-3)
+    pd.testing.assert_frame_equal(pd.read_parquet(output), alone, **CLOSE)
 
 
 def test_a_worker_loads_a_model_and_starts_a_reader_once(spark, model, folder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tumorkeras.data.agreement import ModelOrigin, are_tracks, fits
 from tumorkeras.data.readers.formats import FileFault
 from tumorkeras.data.readers.limits import check_file
 from tumorkeras.errors import DataError
-from tumorkeras.scoring.inputs.blocks import Block, failed, in_order
+from tumorkeras.scoring.inputs.blocks import Block, Piece, failed, in_order
 from tumorkeras.spec import DataSpec
 
 FILE_TYPES = (".npy", ".npz")
@@ -64,13 +65,29 @@ def read_array_file(path: Path, name: str, number: int, origin: ModelOrigin) -> 
         check_file(path)  # opening a pipe would wait for ever
         with path.open("rb") as file:
             if file.read(len(_NPY)) == _NPY:
-                # Stays on disk until its rows are read.
-                yield _file_block(name, number, np.lib.format.open_memmap(path, mode="r"), origin)
+                yield _of_npy(path, name, number, origin)
                 return
             file.seek(0)
             yield from _read_archive(name, number, np.load(file, allow_pickle=False), origin)
     except Exception as error:  # Whatever a broken file raises is its outcome, and the job goes on.
         yield failed(name, number, _reason(error))
+
+
+def _of_npy(path: Path, name: str, number: int, origin: ModelOrigin) -> Block:
+    """The block of a file that stays on disk until its rows are read; of a single sample no file stays open."""
+
+    def block() -> Block:
+        return _file_block(name, number, np.lib.format.open_memmap(path, mode="r"), origin)
+
+    def sample(_: int) -> Iterator[Piece]:
+        try:
+            rows, samples = next(iter(block().pieces(1)))
+        except Exception as error:  # It was there a moment ago.
+            rows, samples = [0], _reason(error)
+        yield rows, samples if isinstance(samples, str) else np.array(samples)
+
+    found = block()
+    return replace(found, pieces=sample) if len(found) == 1 else found
 
 
 def _read_archive(name: str, number: int, archive: Any, origin: ModelOrigin) -> Iterator[Block]:

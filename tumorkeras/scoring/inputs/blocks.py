@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby, islice
 
 import numpy as np
 
 Rows = Sequence[int] | np.ndarray
 Piece = tuple[Rows, np.ndarray | str]
 
+_OF_SAMPLES = ("paths", "ids", "numbers")
 MOST_BYTES = 2**28  # of samples that wait for others of their size, as they were read
 
 
@@ -52,6 +55,33 @@ def failed(path: str, number: int, fault: str) -> Block:
     [([0], 'is empty')]
     """
     return Block([path], [None], [number], lambda size: [([0], fault)])
+
+
+def together(blocks: Iterable[Block], size: int) -> Iterator[Block]:
+    """Blocks of one sample that follow each other, as many as a batch has, as one: files with a sample each fill it.
+
+    Examples
+    --------
+    >>> blocks = [failed("a.npy", 0, "is empty"), failed("b.npy", 1, "is a pipe")]
+    >>> [(block.paths, list(block.pieces(8))) for block in together(blocks, 8)]
+    [(['a.npy', 'b.npy'], [([0], 'is empty'), ([1], 'is a pipe')])]
+    """
+    for single, group in groupby(blocks, lambda block: len(block) == 1):
+        if not single:
+            yield from group
+        while joined := list(islice(group, size)):
+            yield _joined(joined)
+
+
+def _joined(blocks: Sequence[Block]) -> Block:
+    paths, ids, numbers = ([part for block in blocks for part in getattr(block, name)] for name in _OF_SAMPLES)
+    samples = (_only_sample(block) for block in blocks)  # read when the model asks for them
+    return Block(paths, ids, numbers, partial(of_one_size, samples))
+
+
+def _only_sample(block: Block) -> np.ndarray | str:
+    ((_, samples),) = block.pieces(1)
+    return samples if isinstance(samples, str) else samples[0]
 
 
 def in_order(batches: Iterable[np.ndarray]) -> Iterator[Piece]:

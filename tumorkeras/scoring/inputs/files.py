@@ -19,7 +19,7 @@ from tumorkeras.data.agreement import ModelOrigin
 from tumorkeras.data.readers.formats import FileFault
 from tumorkeras.data.readers.limits import check_file
 from tumorkeras.scoring.inputs.arrays import FILE_TYPES, read_array_file
-from tumorkeras.scoring.inputs.blocks import Block, of_one_size
+from tumorkeras.scoring.inputs.blocks import Block, of_one_size, together
 from tumorkeras.scoring.inputs.listing import Listing, shown
 from tumorkeras.scoring.predictor import Predictor
 from tumorkeras.scoring.reading import Readers, Sample
@@ -69,17 +69,21 @@ class FileInputs:
         images = (self.paths[number] for window in ranges for number in window)
         decoded = self._read(self._place(path) for path in images if not _holds_arrays(path))
         for window in ranges:
-            yield window, self._blocks(window, decoded)
+            yield window, self._blocks(window, decoded, batch_size)
 
-    def _blocks(self, window: range, decoded: Iterator[Decoded]) -> Iterator[Block]:
+    def _blocks(self, window: range, decoded: Iterator[Decoded], batch_size: int) -> Iterator[Block]:
         for holds_arrays, group in groupby(window, lambda number: _holds_arrays(self.paths[number])):
             numbers = list(group)
-            names = [shown(self.paths[number]) for number in numbers]
             if holds_arrays:
-                for number, name in zip(numbers, names, strict=True):
-                    yield from read_array_file(Path(self._place(self.paths[number])), name, number, self._origin)
+                blocks = (block for number in numbers for block in self._arrays(number))
+                yield from together(blocks, batch_size)
                 continue
+            names = [shown(self.paths[number]) for number in numbers]
             yield Block(names, [None] * len(numbers), numbers, partial(of_one_size, islice(decoded, len(numbers))))
+
+    def _arrays(self, number: int) -> Iterator[Block]:
+        path = self.paths[number]
+        return read_array_file(Path(self._place(path)), shown(path), number, self._origin)
 
     def _place(self, path: str) -> str:
         return os.path.join(self._folder, path)

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tumorkeras.boxes import NO_CLASS
 from tumorkeras.data.agreement import ModelOrigin
-from tumorkeras.errors import DataError
+from tumorkeras.errors import DataError, first_line
 from tumorkeras.scoring.inputs.blocks import Block, Piece, in_order, of_one_size
 
 if TYPE_CHECKING:
@@ -167,11 +167,7 @@ def _elements(dataset: tf.data.Dataset) -> Iterator[np.ndarray | str]:
         except StopIteration:
             yield "the tf.data set ended before it"
         except tf.errors.OpError as error:
-            yield f"the tf.data set failed on it: {_first_line(error)}"
-
-
-def _first_line(error: tf.errors.OpError) -> str:
-    return str(error.message).partition("\n")[0]
+            yield f"the tf.data set failed on it: {first_line(error.message)}"
 
 
 def _may_be(found: tuple[int | None, ...], shape: tuple[int | None, ...]) -> bool:
@@ -189,6 +185,6 @@ def _length(dataset: tf.data.Dataset) -> int:
         try:
             return int(dataset.reduce(np.int64(0), lambda count, _: count + 1))
         except tf.errors.OpError as error:
-            fault = f"inputs: the tf.data set fails where its samples are counted: {_first_line(error)}"
+            fault = f"inputs: the tf.data set fails where its samples are counted: {first_line(error.message)}"
             raise DataError("score", [fault]) from None
     return length

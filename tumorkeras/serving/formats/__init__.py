@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from tumorkeras.data.agreement import fits
-from tumorkeras.errors import MissingExtraError, ModelError, shortened
+from tumorkeras.errors import MissingExtraError, ModelError, first_line, shortened
 from tumorkeras.serving.formats import litert, onnx, openvino
 from tumorkeras.serving.formats.base import (
     DEFAULT,
@@ -24,7 +24,6 @@ from tumorkeras.serving.formats.base import (
     Format,
     Frozen,
     Runner,
-    first_line,
     frozen,
 )
 from tumorkeras.serving.formats.checks import held

@@ -138,11 +138,6 @@ def _rename_functions(written: Any) -> None:
                     called.name = names[called.name]
 
 
-def first_line(error: object) -> str:
-    """What a message says first, for those that go on for pages."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
 def _nodes(written: Any) -> list[Any]:
     """Every operation of a GraphDef, those in the branches of its conditions included."""
     return [*written.node, *(node for function in written.library.function for node in function.node_def)]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tumorkeras.errors import first_line
 from tumorkeras.serving.formats.base import (
     DEFAULT,
     Arrays,
@@ -21,7 +22,6 @@ from tumorkeras.serving.formats.base import (
     Format,
     Frozen,
     Runner,
-    first_line,
     float64,
     operations,
 )

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tumorkeras.serving.formats.base import Arrays, CannotConvertError, Format, Frozen, Runner, first_line, operations
+from tumorkeras.errors import first_line
+from tumorkeras.serving.formats.base import Arrays, CannotConvertError, Format, Frozen, Runner, operations
 
 #: New enough for every operation here, old enough for the runtimes of the last years.
 OPSET = 18

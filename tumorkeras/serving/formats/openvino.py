@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
+from tumorkeras.layers.letterbox import SHORTCUT
 from tumorkeras.serving.formats.base import Arrays, CannotConvertError, Format, Frozen, Runner, float64, operations
 
 _FILES = ("model.xml", "model.bin")
@@ -33,7 +35,7 @@ def _write(model: Frozen, folder: Path) -> None:
     lacks = float64(model.graph)
     with tempfile.TemporaryDirectory(prefix="tumorkeras-openvino-") as name:
         file = Path(name) / "frozen.pb"
-        file.write_bytes(model.graph.as_graph_def().SerializeToString())
+        file.write_bytes(_without_shortcuts(model).SerializeToString())
         try:
             converted = openvino.Core().read_model(str(file))
         except RuntimeError as error:
@@ -44,6 +46,24 @@ def _write(model: Frozen, folder: Path) -> None:
         _rename(converted.outputs, model.outputs)
         _keep_kernels_apart(openvino.opset8, converted)
         openvino.save_model(converted, str(folder / _FILES[0]), compress_to_fp16=False)
+
+
+def _without_shortcuts(model: Frozen) -> Any:
+    """The GraphDef, in which images of the canvas' size go the way of all others.
+
+    Where the answer of a branch has open sides, the CPU plugin goes on with memory that it has given back whenever the
+    answer outgrows the ones before.
+    """
+    graph = model.graph.as_graph_def()
+    for node in graph.node:
+        if node.op in ("If", "StatelessIf") and SHORTCUT in node.name.split("/"):
+            del node.input[0]  # what the branch hung on
+            branch = node.attr["else_branch"].func.name
+            for name in set(node.attr) - {"Tin", "Tout"}:
+                del node.attr[name]
+            node.op, node.attr["f"].func.name = "PartitionedCall", branch
+    kept = [tensor.split(":")[0] for tensor in model.outputs.values()]
+    return tf.compat.v1.graph_util.extract_sub_graph(graph, kept)  # without what the branches hung on
 
 
 def _rename(ports: list, names: Mapping[str, str]) -> None:

@@ -16,13 +16,14 @@ import pytest
 import yaml
 from command_line import run_command
 
-from tumorkeras import DataSpec, cli, compare, simulate_motility, simulate_ultrasound
+from tumorkeras import DataSpec, compare, simulate_motility, simulate_ultrasound
+from tumorkeras.cli import command_line
 from tumorkeras.comparison import methods
 from tumorkeras.data.detection import load_detection
 from tumorkeras.errors import DataError, MissingExtraError
 from tumorkeras.training import TrainedModel
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 VALUES = {
     "name": "motion",
     "source": {"kind": "simulation", "samples_per_class": 12, "frames": 6},
@@ -92,17 +93,22 @@ def test_export_verify_and_score(trained, folder):
 
 
 def test_what_an_export_has_in_its_graph_is_chosen_on_the_command_line(trained, folder):
-    chosen = ("--class-names", "--name", "chosen", "--format", "onnx")
+    chosen = ("--class-names", "--name", "chosen", "--format", "onnx", "--uncertainty", "dropout", "--passes", "3")
     exported = run_command("export", folder / "model", "--output", folder / "exports", *chosen, "--json")
     assert exported.status == 0, exported.err
     version = Path(json.loads(exported.out)["export"])
     assert (version / "formats" / "model.onnx").is_file()
-    assert "class_name (None,) string" in run_command("verify", version).out
+    report = run_command("verify", version).out
+    assert "class_name (None,) string" in report
+    assert "uncertainty_dropout: " in report
+    card = json.loads((version / "assets.extra" / "model_card.json").read_text())
+    assert card["export"]["uncertainty"] == {"dropout": {"passes": 3, "seed": 0}}
     for status, words, *wrong in (
         (2, "'low'", "--threshold", "low"),
         (1, "only of two classes, and the model has 3", "--threshold", "0.25"),
         (1, "threshold", "--threshold", "tuned"),
         (1, "'caffe'", "--format", "caffe"),
+        (1, "'bayes'", "--uncertainty", "bayes"),
     ):
         refused = run_command("export", folder / "model", "--output", folder / "exports", *wrong)
         assert refused.status == status
@@ -281,7 +287,7 @@ def test_faults_are_one_message_and_status_1(raised, message, capsys):
     def command():
         raise raised
 
-    assert cli._status(command) == 1
+    assert command_line._status(command) == 1
     assert capsys.readouterr().err == message
 
 
@@ -292,7 +298,7 @@ def test_an_error_of_ours_is_not_hidden():
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        cli._status(command)
+        command_line._status(command)
 
 
 def test_an_interrupt_says_how_to_go_on(monkeypatch, tmp_path):
@@ -316,17 +322,3 @@ def test_the_spec_is_read_before_tensorflow_starts():
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 10, done.stderr
-
-
-def test_what_fails_behind_the_silence_is_shown(capfd):
-    def start():
-        with cli._standard_error_kept():
-            os.write(2, b"dlopen: libcuda.so is damaged\n")
-            raise ImportError("libcuda")
-
-    with pytest.raises(ImportError, match="libcuda"):
-        start()
-    with cli._standard_error_kept():
-        os.write(2, b"nobody needs this\n")
-    os.write(2, b"back\n")
-    assert capfd.readouterr().err == "dlopen: libcuda.so is damaged\nback\n"

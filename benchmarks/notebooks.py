@@ -1,0 +1,68 @@
+"""The notebooks, run from top to bottom, with their outputs kept in them; how long each takes.
+
+    python benchmarks/notebooks.py [notebooks/1_look_at_your_data.ipynb ...] [--write README.md]
+
+Each runs in a kernel of its own and in an empty folder, and is written back with its outputs; one that fails is left as
+it was. ``--write`` puts the table between ``<!-- notebooks -->`` and ``<!-- /notebooks -->`` of a page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from pages import put_between_marks
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+LONGEST = 600  # seconds that a cell may take
+
+
+def executed(path: Path) -> nbformat.NotebookNode:
+    """The notebook with the outputs of a fresh run.
+
+    Raises
+    ------
+    nbclient.exceptions.CellExecutionError
+        If a cell fails.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    # Nothing of a machine's own Jupyter, and no times of day, which would be other lines in every run.
+    client = NotebookClient(notebook, timeout=LONGEST, kernel_name="python3", record_timing=False)
+    with tempfile.TemporaryDirectory(prefix="tumorkeras-notebook-") as folder:
+        client.execute(cwd=folder)
+    return notebook
+
+
+def written(path: Path) -> float:
+    """Run a notebook and keep its outputs; the seconds that it took."""
+    start = time.perf_counter()
+    notebook = executed(path)
+    seconds = time.perf_counter() - start
+    notebook.metadata = {"kernelspec": notebook.metadata["kernelspec"], "language_info": {"name": "python"}}
+    nbformat.write(notebook, path)
+    return seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("notebooks", nargs="*", type=Path, default=sorted(FOLDER.glob("*.ipynb")))
+    parser.add_argument("--write", type=Path)
+    options = parser.parse_args()
+    lines = ["| notebook | seconds |", "| --- | ---: |"]
+    for path in options.notebooks:
+        seconds = written(path)
+        lines.append(f"| [{path.stem}](notebooks/{path.name}) | {seconds:.0f} |")
+        print(lines[-1], flush=True)
+    lines += ["", f"{platform.machine()}, {os.cpu_count()} CPUs, one run."]
+    if options.write:
+        put_between_marks(options.write, "notebooks", "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
