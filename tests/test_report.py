@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tumorkeras import DataSpec, compare, load_samples, score, train
+from tumorkeras import DataSpec, compare, load_samples, markup, score, train
 from tumorkeras.errors import DataError
-from tumorkeras.report import Content, classification, markup, write_report
+from tumorkeras.report import Content, classification, write_report
 
 VOID = {"meta", "img", "br", "link"}
 SMALL = {

@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from read_html import card
 
 from tumorkeras.errors import SpecError
 from tumorkeras.spec import DataPath, DataSpec, SimulationSource
@@ -281,3 +282,30 @@ def test_tasks_are_those_that_the_source_has_answers_for():
 @pytest.mark.parametrize("shape", [[64, 64, 1], [16, 32, 32, 1]])
 def test_a_folder_holds_images_or_volumes(shape):
     assert DataSpec.from_dict({"name": "scans", "source": FOLDER, "input": {"shape": shape}}).input.shape == shape
+
+
+def test_a_spec_shows_itself():
+    spec = DataSpec.from_dict(changed(description="<b-class>", classes=["random_walk", "levy_flight"]) | {
+        "source": {"kind": "simulation", "frames": 8, "motions": ["random_walk", "levy_flight"]},
+        "splits": {"fractions": {"train": 0.8, "val": 0.2, "test": 0}},
+    })  # fmt: skip
+    assert repr(spec) == str(spec) == "<DataSpec motion: simulation, input 8 x 16 x 16 x 1, to autoencode and classify>"
+    reader = card(spec)
+    for words in (
+        "Data spec motion <b-class> tasks autoencode, classify",
+        "classes random_walk, levy_flight source kind simulation; motions random_walk, levy_flight; frames 8",
+        "parts train 80 %, val 20 %, test 0 %",
+    ):
+        assert words in reader.cells, words
+    assert spec.to_yaml() in reader.text
+
+
+def test_paths_and_groups_of_a_spec_are_shown_as_they_are_written(monkeypatch):
+    monkeypatch.setenv("SECRET", "/home/jane")
+    table = {"path": "${SECRET}/a.csv"}
+    values = changed() | {"source": {**FOLDER, "table": table}, "splits": {"group": "patient"}}
+    shown = card(DataSpec.from_dict({**values, "input": {"shape": [8, 8, 1], "spacing": [0.5, 0.5]}}))
+    assert "path images; table (path ${SECRET}/a.csv)" in shown.cells
+    assert "patient kept together" in shown.cells
+    assert "input 8 x 8 x 1, 0.5 x 0.5 pixels apart" in shown.cells
+    assert "/home/jane" not in shown.text

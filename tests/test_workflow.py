@@ -8,6 +8,7 @@ import logging
 import numpy as np
 import pandas as pd
 import pytest
+from read_html import card
 
 from tumorkeras import DataSpec, load, load_samples, run, workflow
 from tumorkeras.errors import DataError, ModelError
@@ -176,3 +177,18 @@ def test_a_kill_while_the_folder_is_claimed_does_not_block_it(spec, tmp_path):
     claim(tmp_path, spec, samples)
     assert json.loads((tmp_path / "run.json").read_text())["spec"] == spec.to_dict()
     claim(tmp_path, spec, samples)  # its own folder
+
+
+def test_the_result_shows_itself(job):
+    result, _ = job
+    reader = card(result)
+    accuracy = result.models["classifier"].card["metrics"]["values"]["accuracy"]["value"]
+    assert f"Accuracy {accuracy:.3f} [" in reader.cells
+    assert f"audit {result.audit.summary} report {result.report} export of the autoencoder" in reader.cells
+    assert f"predictions {len(result.predictions)} rows" in reader.cells
+    assert repr(result) == f"<RunResult {result.folder}: autoencoder, classifier; report in {result.report}>"
+    assert card(result.models["autoencoder"]).tags.count("polyline") == 2
+    classifier = result.models["classifier"]
+    assert f"data SHA-256 {classifier.card['data_sha256'][:12]}" in card(classifier).cells
+    assert "accuracy" in card(result.comparison).text
+    assert result.audit.summary.partition(":")[0] in card(result.audit).text

@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Any
 
-from tqdm.auto import tqdm
+from tqdm import TqdmWarning
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", TqdmWarning)  # a notebook without ipywidgets has a bar of text instead
+    from tqdm.auto import tqdm
+
+
+def in_notebook() -> bool:
+    """Whether what is displayed is seen in a notebook, that is whether IPython runs in a kernel; imports nothing.
+
+    Examples
+    --------
+    >>> in_notebook()
+    False
+    """
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return getattr(shell, "kernel", None) is not None
 
 
 def progress_bar(total: int | None, description: str, unit: str, *, shown: bool = True, initial: int = 0) -> Any:
@@ -29,5 +47,5 @@ def progress_bar(total: int | None, description: str, unit: str, *, shown: bool 
     ...         _ = bar.update()
     """
     # A notebook's standard error is no terminal, but the widget is seen there.
-    visible = sys.stderr.isatty() or "ipykernel" in sys.modules
+    visible = sys.stderr.isatty() or in_notebook()
     return tqdm(total=total, desc=description, unit=unit, initial=initial, disable=not (shown and visible))

@@ -345,6 +345,18 @@ class DataSpec(Section):
         filled = VARIABLE.sub(lambda match: os.environ[match["braced"] or match["plain"]], given)
         return self.folder / os.path.expanduser(filled)
 
+    def __repr__(self) -> str:
+        """In a line: with every default it would be a page."""
+        shape = " x ".join(map(str, self.input.shape))
+        return f"<DataSpec {self.name}: {self.source.kind}, input {shape}, to {' and '.join(self.tasks)}>"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        from tumorkeras.spec_card import card_of
+
+        return card_of(self)
+
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
         """JSON Schema of ``data_spec.yaml``, for editors that complete and check while typing."""

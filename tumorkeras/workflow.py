@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from tumorkeras import plots
+from tumorkeras import markup, plots
 from tumorkeras.auditing import AuditReport, audit
 from tumorkeras.comparison import compare
 from tumorkeras.files import write_whole
@@ -18,6 +18,7 @@ from tumorkeras.jobs.claim import claim
 from tumorkeras.jobs.goals import GOALS, examples_of
 from tumorkeras.jobs.prepared import Job, prepare
 from tumorkeras.report import Content, write_report
+from tumorkeras.report.headline import headline
 from tumorkeras.scoring import write_predictions
 from tumorkeras.serving.export import export
 from tumorkeras.spec import DataSpec
@@ -62,6 +63,20 @@ class RunResult:
     report: Path
     seconds: dict[str, float] = field(default_factory=dict)
     also: dict[str, RunResult] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        # The tables and the audit would fill pages.
+        return f"<RunResult {self.folder}: {', '.join(self.models)}; report in {self.report}>"
+
+    def _repr_html_(self) -> str:
+        found = [(name, f"{value} {note}") for name, value, note in headline(self.models)]
+        exports = [(f"export of the {kind}", str(path)) for kind, path in self.exports.items()]
+        files = [("report", str(self.report)), *exports]
+        spent = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in self.seconds.items())
+        scored = f"{len(self.predictions):,} rows, {self.folder / 'predictions.parquet'}"
+        pairs = [*found, ("audit", self.audit.summary), *files, ("predictions", scored), ("time", spent)]
+        pairs += [(f"also: {name}", str(other.report)) for name, other in self.also.items()]
+        return markup.card(f"Run in {self.folder}", [markup.facts(pairs, "Results")])
 
 
 def run(spec: DataSpec | str | Path, output: str | Path = "out", *, progress_bar: bool = True) -> RunResult:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 from made_catalogs import catalog_of, facts_of
+from read_html import card
 
 from tumorkeras.auditing.plan import MOST_SIDE, SMALLEST_OBJECT, Plan, propose_plan
 
@@ -150,3 +151,14 @@ def test_boxes_without_a_class_have_no_recall_by_class():
     plan = plan_of(boxes, images=20)
     assert plan.recall["default"]["classes"] == {}
     assert pd.notna(plan.recall["default"]["iou_50"])
+
+
+def test_a_plan_shows_itself_with_its_reasons():
+    plan = plan_of(squares(40, 40))
+    plan.reasons["input_size"] = "as <wide> as it is"
+    reader = card(plan)
+    assert f"input size [{plan.input_size[0]}, {plan.input_size[1]}] as <wide> as it is" in reader.cells
+    assert f"of {plan.recall['boxes']} training boxes met at IoU 0.5 met at IoU 0.7" in reader.cells
+    assert f"proposed anchors {plan.recall['proposed']['iou_50']:.3f}" in reader.cells
+    assert plan.to_yaml() in reader.text
+    assert "Recall" not in Plan((8, 8), 1)._repr_html_()

@@ -158,7 +158,7 @@ def test_the_table_can_be_drawn_and_is_on_disk(samples, methods, tmp_path):
     assert [label.get_text() for label in ax.get_yticklabels()] == ["perfect", "prior", "broken"]
     assert plots.to_png(ax)[:4] == b"\x89PNG"
     written = pd.read_csv(tmp_path / "comparison.csv", keep_default_na=True).fillna({"error": ""})
-    pd.testing.assert_frame_equal(written, table, check_dtype=False)
+    pd.testing.assert_frame_equal(table, written, check_dtype=False)
 
 
 # -------------------------------------------------------------------------------------------------- the protocol
@@ -195,7 +195,7 @@ def test_a_stopped_comparison_goes_on(samples, methods, tmp_path):
     # The perfect one was trained once, the doubtful one trains it inside itself, the broken one was tried again.
     assert len(methods.trained) == 1 + 1 + 1 + 1
     again = again.set_index("method").loc[first["method"]].reset_index()
-    pd.testing.assert_frame_equal(again, first)
+    pd.testing.assert_frame_equal(first, again)
 
 
 def test_results_of_other_settings_or_data_are_refused(samples, methods, tmp_path):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 
 from tumorkeras import plots
 from tumorkeras.errors import DataError
+from tumorkeras.palette import color_of
 from tumorkeras.plots.style import COLORS
 
 TRUTH = {"boxes": [[4, 6, 20, 16], [30, 2, 44, 12], [0, 0, 0, 0]], "classes": [0, 1, -1]}
@@ -88,3 +90,42 @@ def test_images_of_all_kinds(image, expected):
 def test_refuses(arguments, fault):
     with pytest.raises(DataError, match=fault):
         plots.detections(*arguments)
+
+
+def with_masks(table, masks):
+    return {**table, "masks": np.asarray(masks)}
+
+
+def test_masks_are_tinted_in_the_colours_of_their_classes():
+    masks = np.zeros((3, 32, 48), bool)
+    masks[0, 6:16, 4:20] = masks[1, 2:12, 30:44] = masks[2] = True  # the third is padding
+    ax = plots.detections(IMAGE, with_masks(TRUTH, masks), FOUND, ["a", "b"], threshold=1.0)
+    picture, *tints = ax.images
+    assert picture.get_array().shape == IMAGE.shape
+    assert [tint.get_extent() for tint in tints] == [[0, 48, 32, 0]] * 2
+    for tint, mask, label in zip(tints, masks, (0, 1), strict=False):
+        colours = tint.get_array()
+        np.testing.assert_array_equal(colours[..., 3] > 0, mask)
+        np.testing.assert_allclose(colours[mask][:, :3], [to_rgb(color_of(label))] * mask.sum())
+    (outline, _) = (collection.get_paths()[0].get_extents() for collection in ax.collections)
+    np.testing.assert_allclose(outline.extents, (4, 6, 20, 16), atol=0.51)  # through the rim of the mask's own pixels
+
+
+def test_masks_of_predictions_follow_the_threshold():
+    masks = np.zeros((len(FOUND["boxes"]), 32, 48), bool)
+    masks[:, :4, :4] = True
+    for threshold in (0.0, 0.5, 1.0):
+        ax = plots.detections(IMAGE, None, with_masks(FOUND, masks), ["a", "b"], threshold=threshold)
+        shown = (np.array(FOUND["scores"]) >= threshold) & (np.array(FOUND["classes"]) >= 0)
+        assert len(ax.images) == 1 + shown.sum()
+
+
+def test_an_empty_mask_has_no_outline():
+    ax = plots.detections(IMAGE, with_masks(TRUTH, np.zeros((3, 32, 48))), FOUND, ["a", "b"])
+    assert len(ax.collections) == 0
+
+
+def test_refuses_masks_of_another_size_and_number():
+    wrong = with_masks(TRUTH, np.zeros((2, 32, 48))), with_masks(FOUND, np.zeros((len(FOUND["boxes"]), 48, 32)))
+    with pytest.raises(DataError, match=r"(?s)2 faults.*truth: masks have shape.*detections: masks have shape"):
+        plots.detections(IMAGE, *wrong, ["a", "b"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import subprocess
 import sys
@@ -47,6 +48,8 @@ PLOTS = {
     "reliability": lambda ax: plots.reliability([0, 1, 0, 1], [0.1, 0.3, 0.6, 0.9], [0.2, 0.4, 0.5, 0.8], ax=ax),
     "embedding": lambda ax: plots.embedding(rng.normal(size=(6, 3)), [0, 1] * 3, ax=ax),
     "clusters": lambda ax: plots.clusters(rng.normal(size=(6, 2)), [0, 1, -1] * 2, images=rng.random((6, 5, 5)), ax=ax),
+    "contact_sheet": lambda ax: plots.contact_sheet(IMAGES, [0, 1, 2, 2], ax=ax),
+    "tracks_in_time": lambda ax: plots.tracks_in_time(rng.normal(size=(5, 9, 2)), ax=ax),
     "comparison": lambda ax: plots.comparison(METHODS, ax=ax),
     "precision_recall": lambda ax: plots.precision_recall(TRUTH, FOUND, ["a", "b"], ax=ax),
     "feature_tree": lambda ax: plots.feature_tree(SELECTOR, ax=ax),
@@ -54,6 +57,7 @@ PLOTS = {
     "detections": lambda ax: plots.detections(rng.random((48, 64)), *ONE_OF_EACH, ["a", "b"], ax=ax, threshold=0.1),
     "worst_detections": lambda ax: plots.worst_detections(rng.random((2, 48, 64)), TRUTH, FOUND, ["a", "b"], ax=ax),
 }
+SPATIAL = {"tracks_in_time"}  # their axes are of three dimensions
 every_plot = pytest.mark.parametrize("plot", PLOTS.values(), ids=PLOTS)
 
 
@@ -61,11 +65,22 @@ def test_every_public_plot_is_held_here():
     assert set(PLOTS) | {"to_png"} == set(plots.__all__)
 
 
-@every_plot
-def test_draws_on_the_axes_given_and_leaves_pyplot_alone(plot, pyplot):
+def test_data_come_first_axes_are_optional_and_come_back():
+    for name in PLOTS:
+        signature = inspect.signature(getattr(plots, name))
+        parameters = list(signature.parameters.values())
+        assert parameters[0].default is inspect.Parameter.empty, name
+        (ax,) = [parameter for parameter in parameters if parameter.name == "ax"]
+        assert ax.default is None, name
+        assert ax.annotation.startswith("Axes"), name
+        assert signature.return_annotation.startswith("Axes"), name
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_draws_on_the_axes_given_and_leaves_pyplot_alone(name, pyplot):
     settings = dict(rcParams)
-    given = Figure().subplots()
-    assert plot(given) is given
+    given = Figure().add_subplot(projection="3d" if name in SPATIAL else None)
+    assert PLOTS[name](given) is given
     assert given.has_data()
     assert given.get_title(loc="left")
     assert pyplot.get_fignums() == []

@@ -7,10 +7,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from read_html import card
 
 from tumorkeras.errors import ModelError
 from tumorkeras.serving.synthetic import encoded_images
-from tumorkeras.serving.verify import verify_export
+from tumorkeras.serving.verify import ExportReport, verify_export
 from tumorkeras.serving.warm_up import FILE, Request, read_warm_up, write_warm_up
 
 OPEN = tf.TensorSpec((None, 3), tf.float32, name="inputs")
@@ -254,3 +255,22 @@ def test_inputs_that_do_not_fit(plain):
         verify_export(plain, np.zeros((2, 5)))
     with pytest.raises(ModelError, match="asks for the signature 'score'"):
         verify_export(plain, np.zeros((2, 6)), {"score": {"output_0": np.zeros((2, 2))}})
+
+
+def test_the_report_shows_itself_and_escapes_what_others_wrote():
+    tensors = {"x": {"dtype": "float32", "shape": [None, 3]}}
+    report = ExportReport(
+        "models/<b-class>/1",
+        {"serving_default": {"inputs": tensors, "outputs": tensors}, "features": {"inputs": tensors, "outputs": {}}},
+        {"serving_default": {"x": 2.5e-7}},
+        loader="the C library",
+        skipped=["no <warm-up>"],
+    )
+    reader = card(report)
+    assert "Export models/<b-class>/1 Fit to be served." in reader.cells
+    assert "serving_default x (None, 3) float32 x (None, 3) float32 2.5e-07 features" in reader.cells
+    assert "not compared" in reader.cells
+    assert "Not looked at: no <warm-up>" in reader.cells
+    wrong = card(ExportReport("1", faults=["calls <Python>"]))
+    assert "Not fit to be served: calls <Python>" in wrong.cells
+    assert "table" not in wrong.tags

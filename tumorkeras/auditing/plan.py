@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from tumorkeras import markup
 from tumorkeras.anchors import DEFAULT_ANCHORS, Anchors, propose_anchors, recall
 from tumorkeras.auditing.fingerprint import boxes_on_canvas, fingerprint, usable_boxes
+from tumorkeras.markup import Cell, Row
 
 if TYPE_CHECKING:
     from tumorkeras.auditing.facts import Facts
@@ -31,6 +33,7 @@ MEMORY = 4e9  # bytes
 BYTES_PER_PIXEL = {"detector": 2048, "images": 256, "volumes": 256}
 LARGEST_BATCH = 32
 LEAST_STEPS = 10  # an epoch
+IOUS = ("iou_50", "iou_70")
 
 
 @dataclass
@@ -85,6 +88,27 @@ class Plan:
             dumped = nested if isinstance(value, dict) else f"{name}: {json.dumps(value)}\n"
             parts.append("".join(f"# {line}\n" for line in words) + dumped)
         return "".join(parts)
+
+    def _repr_html_(self) -> str:
+        rows = [
+            Row([Cell(name.replace("_", " ")), Cell(json.dumps(value)), Cell(self.reasons.get(name, ""))])
+            for name, value in self._values().items()
+            if name != "recall"
+        ]
+        yaml_text = markup.details("as YAML", markup.preformatted(self.to_yaml()))
+        parts = [markup.table(["", "proposed", "why"], rows, "Plan"), *self._reached(), yaml_text]
+        return markup.card("A plan for training", parts)
+
+    def _reached(self) -> list[str]:
+        """What share of the training boxes the anchors meet."""
+        if not self.recall:
+            return []
+        rows = [
+            Row([Cell(f"{name} anchors"), *(Cell(markup.rounded(self.recall[name][iou]), number=True) for iou in IOUS)])
+            for name in ("proposed", "default")
+        ]
+        columns = [f"of {self.recall['boxes']:,} training boxes", "met at IoU 0.5", "met at IoU 0.7"]
+        return [markup.table(columns, rows, "Recall of the anchors")]
 
     def _values(self) -> dict[str, Any]:
         values: dict[str, Any] = {"input_size": list(self.input_size), "batch_size": self.batch_size}

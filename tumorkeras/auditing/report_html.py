@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections import Counter
 from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from tumorkeras import markup
 from tumorkeras.auditing.findings import SEVERITIES, Finding, Severity, counted, plain
 
 if TYPE_CHECKING:
@@ -50,11 +50,9 @@ def section(report: AuditReport) -> str:
     """The report as a section; see :meth:`AuditReport.to_html`."""
     parts = [_head(report), *(_card(finding, report.pictures.get(finding.code)) for finding in report.findings)]
     parts += [_plan(report), _fingerprint(report), _checks(report)]
-    body = "\n".join(part for part in parts if part)
     style = files(__package__).joinpath("report.css").read_text(encoding="utf-8")
-    return (
-        f'<div class="tk-audit" role="region" aria-label="Audit of the data">\n<style>\n{style}</style>\n{body}\n</div>'
-    )
+    counts = ", ".join(f"{value:,} {name}" for name, value in report.counts.items() if isinstance(value, int))
+    return markup.card(f"{report.name}: {counts}" if counts else report.name, parts, "tk-audit", style)
 
 
 def _head(report: AuditReport) -> str:
@@ -65,9 +63,7 @@ def _head(report: AuditReport) -> str:
         if report.ok
         else ("Mend the errors before training: they break it, or make its result wrong.")
     )
-    counts = ", ".join(f"{value:,} {name}" for name, value in report.counts.items() if isinstance(value, int))
-    about = f"{report.name}: {counts}" if counts else report.name
-    return f'<p class="head">{escape(about)}</p>\n<div class="chips">{chips}</div>\n<p>{said}</p>'
+    return f'<div class="chips">{chips}</div>\n<p>{said}</p>'
 
 
 def _badge(severity: Severity, words: str, filled: bool = True) -> str:
@@ -82,10 +78,8 @@ def _card(finding: Finding, picture: bytes | None) -> str:
             parts.append(f"<p><b>{label}:</b> {escape(words)}</p>")
     parts.append(_scalars(finding.figures))
     if picture is not None:
-        data = base64.b64encode(picture).decode("ascii")
         words = "Thumbnails, two and two a pair" if finding.figures.get("pairs") else "Thumbnails"
-        alt = escape(f"{words}: {finding.title}")
-        parts.append(f'<img src="data:image/png;base64,{data}" alt="{alt}"><p class="soft">{words}</p>')
+        parts.append(markup.figure(picture, f"{words}: {finding.title}", words, photo=True, ratio=1))
     parts += [_tables(finding.figures), _files(finding)]
     body = "\n".join(part for part in parts if part)
     return f'<div class="finding {finding.severity}">\n{body}\n</div>'
@@ -98,7 +92,7 @@ def _scalars(figures: dict[str, Any]) -> str:
     items = "".join(
         f"<div><dt>{escape(_words(name))}</dt><dd>{escape(_value(value))}</dd></div>" for name, value in shown
     )
-    return f'<dl class="figures">{items}</dl>' if items else ""
+    return f"<dl>{items}</dl>" if items else ""
 
 
 def _words(name: str) -> str:
@@ -126,7 +120,7 @@ def _files(finding: Finding) -> str:
     lines += [_rest(len(finding.files))] if len(finding.files) > MOST_LISTED else []
     items = "".join(f"<li>{line}</li>" for line in lines)
     title = counted(len(finding.files), "sample")
-    return f'<details><summary>{title}</summary><ul class="files" tabindex="0">{items}</ul></details>'
+    return markup.details(title, f'<ul class="files" tabindex="0">{items}</ul>')
 
 
 def _reason(words: object) -> str:
@@ -145,8 +139,7 @@ def _table(name: str, rows: list[dict[str, Any]]) -> str:
     lines = [f"<tr>{''.join(_cell(row.get(column)) for column in columns)}</tr>" for row in rows[:MOST_LISTED]]
     rest = f'<p class="soft">{_rest(len(rows))}</p>' if len(rows) > MOST_LISTED else ""
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>{rest}"
-    title = f"{_words(name)}: {len(rows):,}"
-    return f'<details><summary>{escape(title)}</summary><div class="wide" tabindex="0">{table}</div></details>'
+    return markup.details(f"{_words(name)}: {len(rows):,}", f'<div class="scroll" tabindex="0">{table}</div>')
 
 
 def _cell(value: Any) -> str:
@@ -159,17 +152,16 @@ def _rest(total: int) -> str:
 
 
 def _plan(report: AuditReport) -> str:
-    return "" if report.plan is None else _preformatted("Proposed plan for training", report.plan.to_yaml())
+    if report.plan is None:
+        return ""
+    return markup.details("Proposed plan for training", markup.preformatted(report.plan.to_yaml()))
 
 
 def _fingerprint(report: AuditReport) -> str:
     if report.fingerprint is None:
         return ""
-    return _preformatted("The data in numbers", json.dumps(plain(report.fingerprint), indent=1, ensure_ascii=False))
-
-
-def _preformatted(title: str, words: str) -> str:
-    return f'<details><summary>{escape(title)}</summary><pre tabindex="0">{escape(words)}</pre></details>'
+    numbers = json.dumps(plain(report.fingerprint), indent=1, ensure_ascii=False)
+    return markup.details("The data in numbers", markup.preformatted(numbers))
 
 
 def _checks(report: AuditReport) -> str:

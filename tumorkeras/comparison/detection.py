@@ -21,6 +21,7 @@ from tumorkeras.comparison.resources import Watch
 from tumorkeras.data.agreement import data_hash
 from tumorkeras.data.detection import DetectionSamples, load_detection
 from tumorkeras.errors import DataError, SpecError
+from tumorkeras.estimates import Estimates
 from tumorkeras.files import write_whole
 from tumorkeras.metrics import compare_detections, detection_metrics, tune_threshold
 from tumorkeras.metrics.detection_checks import read_scenes
@@ -130,7 +131,7 @@ def compare_detectors(
     table = _table(names, parts, results, errors)
     if output is not None:
         write_whole(Path(output) / "comparison.csv", table.to_csv(index=False))
-    return table
+    return Estimates.of(table)
 
 
 @dataclass(frozen=True)

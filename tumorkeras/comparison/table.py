@@ -27,6 +27,7 @@ from tumorkeras.data.detection import DetectionSamples
 from tumorkeras.data.folds import Folds
 from tumorkeras.data.samples import Samples, load_samples
 from tumorkeras.errors import DataError, SpecError
+from tumorkeras.estimates import Estimates
 from tumorkeras.files import write_whole
 from tumorkeras.progress import progress_bar as bar_of
 from tumorkeras.spec import DataSpec
@@ -102,7 +103,7 @@ def compare(
     Returns
     -------
     pandas.DataFrame
-        One row per method and feature set, in the order given:
+        One row per method and feature set, in the order given; a notebook shows each figure with its interval:
 
         - ``method``; ``features``, what it reads;
         - ``sensitivity``, ``specificity``, ``accuracy``, ``auc`` (of class 1 of two; of more, means over the
@@ -162,7 +163,7 @@ def compare(
     table = _table(problem, entries, folds, store, errors)
     if output is not None:
         write_whole(Path(output) / "comparison.csv", table.to_csv(index=False))
-    return table
+    return Estimates.of(table)
 
 
 def check_comparison(samples: Samples) -> None:

@@ -68,6 +68,15 @@ class DetectionSamples(Parted):
     spec: DataSpec
     notes: tuple[str, ...] = field(default=())
 
+    def __repr__(self) -> str:
+        what = f"{len(self)} images {tuple(self.images.shape[1:])}"
+        return f"<DetectionSamples {self.spec.name}: {what}, objects of {len(self.classes)} classes; {self.in_parts}>"
+
+    def _repr_html_(self) -> str:
+        from tumorkeras.data.preview import detection_card
+
+        return detection_card(self)
+
     def content(self) -> Iterator[np.ndarray]:
         """Images, boxes and classes."""
         for rows in in_pieces(len(self)):

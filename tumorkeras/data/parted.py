@@ -54,6 +54,11 @@ class Parted:
             raise DataError("splits", [f"no sample is in the part {name!r}; there are {self.counts().to_dict()}"])
         return self.select(chosen)
 
+    @property
+    def in_parts(self) -> str:
+        """How many samples each part has, in words."""
+        return ", ".join(f"{count:,} {name}" for name, count in self.counts().items())
+
     def counts(self) -> pd.Series:
         """Number of samples of each part."""
         return self.table["split"].value_counts().reindex(list(PARTS), fill_value=0)

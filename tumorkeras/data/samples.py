@@ -48,6 +48,15 @@ class Samples(Parted):
     spec: DataSpec
     notes: tuple[str, ...] = field(default=())
 
+    def __repr__(self) -> str:
+        what = f"{len(self)} {'tracks' if self.are_tracks else 'arrays'} {tuple(self.values.shape[1:])}"
+        return f"<Samples {self.spec.name}: {what} in {len(self.classes)} classes; {self.in_parts}>"
+
+    def _repr_html_(self) -> str:
+        from tumorkeras.data.preview import samples_card
+
+        return samples_card(self)
+
     @property
     def are_tracks(self) -> bool:
         """Whether the values are positions that are drawn as volumes."""

@@ -14,12 +14,15 @@ from tumorkeras.plots.heat_maps import heatmaps
 from tumorkeras.plots.images import reconstructions, tracks, volume_montage, volume_projection
 from tumorkeras.plots.learning import embedding, learning_curves
 from tumorkeras.plots.results import comparison, confusion, roc
+from tumorkeras.plots.sheets import contact_sheet
+from tumorkeras.plots.space_time import tracks_in_time
 from tumorkeras.plots.style import to_png
 
 __all__ = [
     "clusters",
     "comparison",
     "confusion",
+    "contact_sheet",
     "detections",
     "embedding",
     "feature_tree",
@@ -33,6 +36,7 @@ __all__ = [
     "roc",
     "to_png",
     "tracks",
+    "tracks_in_time",
     "volume_montage",
     "volume_projection",
     "worst_detections",

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from tumorkeras.errors import DataError
 from tumorkeras.metrics.checks import check_settings
 from tumorkeras.metrics.detection_checks import Floats, Ints, Objects, Padded, Scenes, read_scenes
+from tumorkeras.plots.masks import draw_masks, read_masks
 from tumorkeras.plots.style import axes_for, color_of, finish
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def detections(
 ) -> Axes:
     """Draw truth and predictions upon one image: truth solid, predictions dashed, a colour a class.
 
+    Where there are masks, they are drawn as well: outlined in the same way, and tinted.
+
     Parameters
     ----------
     image : array-like, shape (height, width), (height, width, 1) or (height, width, 3)
@@ -57,7 +60,8 @@ def detections(
     truth : mapping or None
         ``boxes`` (m, 4), xyxy in pixels of the image, and ``classes`` (m,); None where it is not known.
     detections : mapping
-        ``boxes`` (n, 4), ``scores`` (n,) and ``classes`` (n,). In both, class -1 is padding.
+        ``boxes`` (n, 4), ``scores`` (n,) and ``classes`` (n,). In both, class -1 is padding, and ``masks`` (objects,
+        height, width), true where an object is, may come with the boxes.
     classes : sequence of str
         The k class names.
     ax : matplotlib.axes.Axes, optional
@@ -69,12 +73,13 @@ def detections(
     -------
     matplotlib.axes.Axes
         With one image, a line a box (truth first, then predictions by rising score) and a text a box: the class above
-        a truth, class and score below a prediction, moved where it would leave the axes.
+        a truth, class and score below a prediction, moved where it would leave the axes. Masks are images of their own.
 
     Raises
     ------
     DataError
-        For what :func:`tumorkeras.metrics.detection_metrics` refuses, and an image of another shape.
+        For what :func:`tumorkeras.metrics.detection_metrics` refuses, an image of another shape, masks that do not fit
+        boxes or image.
 
     Examples
     --------
@@ -95,10 +100,13 @@ def detections(
         raise DataError(heading, faults)
     picture = picture_of(heading, "image", image)
     height, width = picture.shape[:2]
+    masks = read_masks(heading, {"truth": given, "detections": detections}, (height, width))
     scale = 6.0 / max(height, width)
     ax = axes_for(ax, max(2.5, width * scale), max(2.0, height * scale) + 0.5)
     show(ax, picture, (0, width, height, 0))
     shown = np.flatnonzero(scenes.scores >= threshold)[::-1]  # the highest score is drawn last, upon the others
+    draw_masks(ax, scenes.truth, masks["truth"])
+    draw_masks(ax, scenes.found[shown], masks["detections"], dashed=True)
     draw_boxes(ax, scenes.truth, View(), linewidth=1.8)
     draw_boxes(ax, scenes.found[shown], View(), dashed=True)
     _label(ax, scenes, shown)

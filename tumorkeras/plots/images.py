@@ -60,7 +60,7 @@ def tracks(
     10
     >>> image = plots.to_png(ax)  # closes the figure
     """
-    paths, ids, names = _checked_tracks(tracks, labels, classes, per_class)
+    paths, ids, names = checked_tracks("plots.tracks", tracks, labels, classes, per_class)
     ax = axes_for(ax, 6.2, 4.4)
     drawable = np.isfinite(paths[..., 0] + paths[..., 1]).any(axis=1)
     for class_id in np.unique(ids):
@@ -81,12 +81,19 @@ def tracks(
     return finish(ax, "Tracks", "x", "y")
 
 
-def _checked_tracks(
-    tracks: ArrayLike, labels: ArrayLike | None, classes: Sequence[str] | None, per_class: int
+def checked_tracks(
+    heading: str, tracks: ArrayLike, labels: ArrayLike | None, classes: Sequence[str] | None, per_class: int
 ) -> tuple[Array, NDArray[np.int64], list[str]]:
+    """Paths (n, frames, 2), the class of each, and the names of the classes, without any where none are given.
+
+    Raises
+    ------
+    DataError
+        Under `heading`, with all faults.
+    """
     paths = np.asarray(tracks, dtype=np.float64)
     if paths.ndim != 3 or paths.shape[2] != 2 or 0 in paths.shape:
-        raise DataError("plots.tracks", [f"tracks: shape {paths.shape} is not (n, frames, 2) with n, frames > 0"])
+        raise DataError(heading, [f"tracks: shape {paths.shape} is not (n, frames, 2) with n, frames > 0"])
     faults = []
     if not np.isfinite(paths).all(axis=2).any():
         faults.append("tracks: no finite position in any of them")
@@ -99,7 +106,7 @@ def _checked_tracks(
         if len(ids) != len(paths):
             label_faults.append(f"labels: {len(ids)} for {len(paths)} tracks; give one per track")
     if faults or label_faults:
-        raise DataError("plots.tracks", faults + label_faults)
+        raise DataError(heading, faults + label_faults)
     if labels is None and not classes:
         return paths, ids, []
     return paths, ids, [str(name) for name in classes or range(int(ids.max()) + 1)]

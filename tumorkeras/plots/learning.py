@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from tumorkeras.curves import falls
 from tumorkeras.errors import DataError
 from tumorkeras.metrics.checks import check_labels, rows_of
 from tumorkeras.plots.style import COLORS, DASHES, GREY, INK, MARKERS, axes_for, color_of, finish, legend_beside
@@ -27,7 +28,7 @@ def learning_curves(history: pd.DataFrame, metric: str = "loss", ax: Axes | None
         A row an epoch: columns `epoch`, `metric` and, where there was a validation part, ``val_`` + `metric`.
         NaN is a gap.
     metric : str, default "loss"
-        Lower is better where its name holds "loss" or "error", else higher is.
+        Lower is better where its name holds "loss", "error", "mae" or "mse", else higher is.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure without it.
 
@@ -74,8 +75,7 @@ def _mark_best(ax: Axes, epochs: pd.Series, values: pd.Series, metric: str) -> N
     finite = values[np.isfinite(values)]
     if finite.empty:
         return
-    falls = any(word in metric for word in ("loss", "error"))
-    row = finite.idxmin() if falls else finite.idxmax()
+    row = finite.idxmin() if falls(metric) else finite.idxmax()
     label = f"best: {finite[row]:.3g} at epoch {epochs[row]:g}"
     ax.scatter(
         [epochs[row]],

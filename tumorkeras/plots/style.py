@@ -6,28 +6,18 @@ import io
 from typing import TYPE_CHECKING
 
 from tumorkeras.errors import DataError
+from tumorkeras.palette import COLORS, color_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe & Ito's colours, told apart with any colour vision; yellow, faint on white, comes late.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+__all__ = ["COLORS", "DASHES", "GREY", "INK", "MARKERS", "axes_for", "color_of", "finish", "legend_beside", "to_png"]
+
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")  # print without colour still tells classes apart
 DASHES = ("solid", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.5, 1.5, 1.5)))
 GREY = "#8C8C8C"
 INK = "#333333"
-
-
-def color_of(index: int) -> str:
-    """Colour of a class; colours come round again after eight.
-
-    Examples
-    --------
-    >>> color_of(0) == color_of(8)
-    True
-    """
-    return COLORS[index % len(COLORS)]
 
 
 def axes_for(ax: Axes | None, width: float, height: float) -> Axes:

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
-from tumorkeras.report import detection_pictures, markup, pictures
+from tumorkeras import markup
+from tumorkeras.report import detection_pictures, pictures
 from tumorkeras.report.content import Content
 from tumorkeras.report.headline import headline
 from tumorkeras.report.pictures import Picture

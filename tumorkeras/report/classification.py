@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from tumorkeras import markup
 from tumorkeras.comparison.methods import BASELINES
+from tumorkeras.markup import Cell, Row
 from tumorkeras.metrics import calibration_error, threshold_for_sensitivity
 from tumorkeras.plots.results import labels_of
-from tumorkeras.report import markup, pictures
+from tumorkeras.report import pictures
 from tumorkeras.report.content import Content, Metrics
-from tumorkeras.report.markup import Cell, Row
 from tumorkeras.report.rows import metric_cell, metric_row, unit_of_resampling
 
 COMPARED = {"accuracy": "accuracy", "auc": "AUC", "sensitivity": "sensitivity", "specificity": "specificity"}

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tumorkeras import markup
 from tumorkeras.data.detection import DetectionSamples
 from tumorkeras.data.splits import PARTS
+from tumorkeras.markup import Cell, Row
 from tumorkeras.metrics.detection_checks import overall_name
-from tumorkeras.report import detection_pictures, markup
+from tumorkeras.report import detection_pictures
 from tumorkeras.report.content import Content, Metrics
-from tumorkeras.report.markup import Cell, Row
 from tumorkeras.report.pictures import draw
 from tumorkeras.report.rows import count_rows, metric_cell, unit_of_resampling
 

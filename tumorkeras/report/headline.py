@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tumorkeras import markup
 from tumorkeras.metrics.detection_checks import overall_name
-from tumorkeras.report import markup
 from tumorkeras.report.content import metrics_of
 from tumorkeras.report.rows import value_and_note
 from tumorkeras.training import TrainedModel

@@ -7,9 +7,10 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
+from tumorkeras import markup
 from tumorkeras.errors import DataError
 from tumorkeras.files import write_whole
-from tumorkeras.report import markup, sections
+from tumorkeras.report import sections
 from tumorkeras.report.beside import beside
 from tumorkeras.report.classification import classification, comparison
 from tumorkeras.report.content import Content

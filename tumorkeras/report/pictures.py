@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tumorkeras import plots
+from tumorkeras import markup, plots
 from tumorkeras.data.pipeline import arrays_of
 from tumorkeras.data.samples import Samples
 from tumorkeras.errors import TumorKerasError
 from tumorkeras.metrics import apply_temperature, confusion_matrix
 from tumorkeras.models.autoencoder import encoder_of, target_of
 from tumorkeras.plots.images import evenly
-from tumorkeras.report import markup
 from tumorkeras.training import TrainedModel
 from tumorkeras.training.predict import predict
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from tumorkeras.report import markup
+from tumorkeras import markup
+from tumorkeras.markup import Cell, Row
 from tumorkeras.report.content import Content, Metric
-from tumorkeras.report.markup import Cell, Row
 
 
 def count_rows(counts: pd.DataFrame) -> list[Row]:
@@ -19,7 +19,7 @@ def count_rows(counts: pd.DataFrame) -> list[Row]:
 
 def metric_cell(metric: Metric) -> Cell:
     """Value and interval."""
-    return Cell(markup.rounded(metric["value"]), markup.interval(metric["low"], metric["high"]), number=True)
+    return markup.estimate(metric["value"], metric["low"], metric["high"])
 
 
 def metric_row(title: str, metric: Metric, baseline: bool = False) -> Row:

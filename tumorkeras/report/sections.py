@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tumorkeras import markup
 from tumorkeras.data.samples import Samples
 from tumorkeras.data.splits import PARTS
-from tumorkeras.report import detection, markup, pictures
+from tumorkeras.markup import Cell, Row
+from tumorkeras.report import detection, pictures
 from tumorkeras.report.content import Content
 from tumorkeras.report.headline import Figure, headline
-from tumorkeras.report.markup import Cell, Row
 from tumorkeras.report.rows import count_rows, metric_row
 
 FILES = {

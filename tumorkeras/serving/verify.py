@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from tumorkeras import markup
 from tumorkeras.errors import ModelError, shortened
+from tumorkeras.markup import Cell, Row
 from tumorkeras.serving.apart import Answers, run_apart
 from tumorkeras.serving.compare import Arrays, compare
 from tumorkeras.serving.requests import check_warm_up
@@ -67,6 +69,23 @@ class ExportReport:
     def to_dict(self) -> dict[str, Any]:
         """Plain Python values, as JSON has them."""
         return {**asdict(self), "ok": self.ok}
+
+    def _repr_html_(self) -> str:
+        said = "Fit to be served." if self.ok else "Not fit to be served:"
+        rows = [
+            Row([Cell(name), Cell(_tensors(each["inputs"])), Cell(_tensors(each["outputs"])), self._compared(name)])
+            for name, each in self.signatures.items()
+        ]
+        parts = [markup.paragraph(said, "" if self.ok else "aside"), markup.bullets(self.faults) if self.faults else ""]
+        if rows:
+            parts.append(markup.table(["signature", "takes", "gives", "largest difference"], rows, "Signatures"))
+        skipped = [f"Not looked at: {line}" for line in self.skipped]
+        soft = [*([f"Run by {self.loader}."] if self.loader else []), *skipped]
+        return markup.card(f"Export {self.path}", [*parts, *(markup.paragraph(line, "soft") for line in soft)])
+
+    def _compared(self, signature: str) -> Cell:
+        difference = max(self.differences.get(signature, {}).values(), default=None)
+        return Cell("not compared" if difference is None else f"{difference:.2g}", number=True)
 
     def __str__(self) -> str:
         """The report as lines of text: what there is, what was not looked at, what is wrong."""

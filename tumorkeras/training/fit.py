@@ -59,7 +59,8 @@ def fit(
     folder : path, optional
         Where the state is kept.
     progress_bar : bool
-        Shown on standard error, and only on a terminal or in a notebook.
+        Live curves in a notebook (:class:`tumorkeras.training.LiveCurves`), a bar on a terminal, elsewhere a logged
+        line an epoch; False for none of them.
     origin : str
         Where the first weights come from; a state of another origin is refused.
     layerwise : Layerwise

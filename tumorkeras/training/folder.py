@@ -67,6 +67,11 @@ class TrainedModel:
         kind, classes = self.card["kind"], self.card["classes"]
         return f"TrainedModel({kind!r}, classes={classes}, folder={str(self.folder)!r})"
 
+    def _repr_html_(self) -> str:
+        from tumorkeras.training.card import card_of
+
+        return card_of(self)
+
 
 def save_model(trained: TrainedModel, folder: Path) -> None:
     """Write model, spec, history and card into ``folder``; the card last, as the sign that all is there."""

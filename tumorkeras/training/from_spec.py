@@ -17,6 +17,7 @@ from tumorkeras.data.agreement import chosen_samples, data_hash
 from tumorkeras.data.detection import DetectionSamples
 from tumorkeras.data.samples import Samples
 from tumorkeras.errors import ModelError
+from tumorkeras.estimates import Estimates
 from tumorkeras.spec import DataSpec, Part
 from tumorkeras.training.devices import devices_of
 from tumorkeras.training.folder import (
@@ -73,7 +74,8 @@ def train(
     samples : Samples or DetectionSamples, optional
         Already loaded samples of ``spec``: of a detector those of :func:`tumorkeras.data.detection.load_detection`.
     progress_bar : bool
-        Shown on standard error, and only on a terminal or in a notebook.
+        Live curves in a notebook (:class:`tumorkeras.training.LiveCurves`), a bar on a terminal, elsewhere a logged
+        line an epoch; False for none of them.
 
     Returns
     -------
@@ -218,7 +220,8 @@ def evaluate(
         One row per metric, with the columns ``value``, ``low``, ``high`` and ``n``. Of a classifier
         :func:`tumorkeras.metrics.classification_metrics`, of two classes at the threshold of its card; of an
         autoencoder the mean squared error of the reconstruction, and beside it that of the mean image; of a detector
-        :func:`tumorkeras.metrics.detection_metrics`, one row a metric and class, at the threshold of its card.
+        :func:`tumorkeras.metrics.detection_metrics`, one row a metric and class, at the threshold of its card. A
+        notebook shows each value with its interval.
 
     Raises
     ------
@@ -243,7 +246,7 @@ def evaluate(
     network, card = (model.model, model.card) if isinstance(model, TrainedModel) else (model, {})
     recipe = RECIPES[kind_of(network)]
     samples: Any = recipe.load(data) if isinstance(data, DataSpec) else data
-    return recipe.measure(network, chosen_samples(origin_of(model), samples, split), card)
+    return Estimates.of(recipe.measure(network, chosen_samples(origin_of(model), samples, split), card))
 
 
 def _plain(metrics: pd.DataFrame) -> dict[str, dict[str, float | None]]:

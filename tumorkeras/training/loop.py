@@ -12,9 +12,13 @@ import keras
 import tensorflow as tf
 
 from tumorkeras.errors import ModelError
+from tumorkeras.progress import in_notebook
 from tumorkeras.progress import progress_bar as bar_of
 from tumorkeras.training.devices import share_statistics, shared_out
+from tumorkeras.training.live import LiveCurves, as_line
 from tumorkeras.training.state import Progress, TrainingState
+
+logger = logging.getLogger(__name__)
 
 
 def run_epochs(
@@ -51,7 +55,7 @@ def run_epochs(
     value_of : callable, optional
         From a row to what is to become small; None where it is unknown.
     progress_bar : bool
-        Shown on standard error, and only on a terminal or in a notebook.
+        Live curves in a notebook, a bar on a terminal, and elsewhere a logged line an epoch.
 
     Raises
     ------
@@ -68,7 +72,7 @@ def run_epochs(
                 steps_per_epoch=steps,
                 initial_epoch=progress.epoch,
                 epochs=epochs,
-                callbacks=[keeper],
+                callbacks=[keeper, *([LiveCurves(progress.history)] if progress_bar and in_notebook() else [])],
                 verbose=0,
                 shuffle=False,
                 **_validation(held_out, strategy),
@@ -123,8 +127,10 @@ class _Keeper(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.state, self.progress, self.patience = state, progress, patience
-        self.measure, self.value_of = measure, value_of
-        self.bar = bar_of(epochs, state.model.name, "epoch", shown=progress_bar, initial=progress.epoch)
+        self.measure, self.value_of, self.epochs = measure, value_of, epochs
+        shown = progress_bar and not in_notebook()  # where there are curves
+        self.bar = bar_of(epochs, state.model.name, "epoch", shown=shown, initial=progress.epoch)
+        self.lines = shown and self.bar.disable
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         row = {name: float(value) for name, value in (logs or {}).items()}
@@ -132,6 +138,8 @@ class _Keeper(keras.callbacks.Callback):
         with averaged_weights(self.model):
             row |= self.measure()
             self._keep_the_best(epoch, self.value_of(row))
+        if logs is not None:
+            logs.update(row)  # for the callbacks after this one, as Keras' own do
         self.progress.epoch = epoch + 1
         self.progress.history.append({"epoch": epoch + 1, **row})
         self.model.stop_training = self.progress.stopped or not math.isfinite(row["loss"])
@@ -140,6 +148,8 @@ class _Keeper(keras.callbacks.Callback):
         self.state.save(self.progress)
         self.bar.set_postfix({name: f"{value:.4f}" for name, value in row.items()})
         self.bar.update()
+        if self.lines:
+            logger.info("%s: epoch %d of %d: %s", self.model.name, epoch + 1, self.epochs, as_line(row))
 
     def _keep_the_best(self, epoch: int, value: float | None) -> None:
         progress = self.progress

@@ -7,7 +7,9 @@ import math
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from html import escape
+from importlib.resources import files
 
 import cv2
 import numpy as np
@@ -81,6 +83,52 @@ def section(identity: str, title: str, parts: Iterable[str]) -> str:
     return f'<section id="{escape(identity)}">\n<h2>{escape(title)}</h2>\n{body}\n</section>'
 
 
+def card(title: str, parts: Iterable[str], kind: str = "", style: str = "") -> str:
+    """What an object shows of itself in a notebook: a title, if any, above pieces that are HTML already.
+
+    It brings its own style, which reaches nothing outside it, and takes the colours of what is around it. ``kind`` and
+    ``style`` are a class and rules of an object that needs its own.
+
+    Examples
+    --------
+    >>> shown = card("a < b", [paragraph("few")])
+    >>> shown.startswith('<div class="tk-card" role="region" aria-label="a &lt; b">'), shown.count("<style>")
+    (True, 1)
+    """
+    body = "\n".join(part for part in parts if part)
+    classes = f"tk-card {kind}".strip()
+    named = f' role="region" aria-label="{escape(title)}"' if title else ""
+    head = f'<p class="head">{escape(title)}</p>\n' if title else ""
+    return f'<div class="{escape(classes)}"{named}>\n<style>\n{_card_style()}{style}</style>\n{head}{body}\n</div>'
+
+
+@cache
+def _card_style() -> str:
+    return files("tumorkeras").joinpath("card.css").read_text(encoding="utf-8")
+
+
+def details(summary: str, *parts: str) -> str:
+    """Pieces that are HTML already, folded under a line of text.
+
+    Examples
+    --------
+    >>> details("more", paragraph("a"))
+    '<details><summary>more</summary><p>a</p></details>'
+    """
+    return f"<details><summary>{escape(summary)}</summary>{''.join(parts)}</details>"
+
+
+def facts(pairs: Iterable[tuple[str, str]], label: str) -> str:
+    """A table of names and what is to be said of them; what is empty is left out.
+
+    Examples
+    --------
+    >>> facts([("kind", "classifier"), ("folder", "")], "Model").count("<tr>")
+    1
+    """
+    return table([], [Row([Cell(name), Cell(text)]) for name, text in pairs if text], label)
+
+
 def table(columns: Sequence[str], rows: Sequence[Row], label: str, stacked: bool = False) -> str:
     """A table that scrolls sideways where the page is narrow; the first cell of a row is its heading.
 
@@ -123,12 +171,13 @@ def keys(figures: Iterable[tuple[str, str, str]]) -> str:
     return f'<dl class="keys">{tiles}</dl>'
 
 
-def figure(png: bytes, alt: str, caption: str = "", photo: bool = False) -> str:
+def figure(png: bytes, alt: str, caption: str = "", photo: bool = False, ratio: float = PIXEL_RATIO) -> str:
     """A PNG inside the page, at the size it was drawn for, with a text for those who do not see it.
 
-    A photo goes in as JPEG, a fraction of the size where a picture is mostly grain.
+    A photo goes in as JPEG, a fraction of the size where a picture is mostly grain. ``ratio`` is of its pixels to those
+    of the page.
     """
-    width, height = (round(size / PIXEL_RATIO) for size in struct.unpack(">II", png[16:24]))
+    width, height = (round(size / ratio) for size in struct.unpack(">II", png[16:24]))
     kind, content = ("jpeg", _jpeg(png)) if photo else ("png", png)
     data = base64.b64encode(content).decode("ascii")
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
@@ -149,6 +198,22 @@ def _jpeg(png: bytes) -> bytes:
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
     ]
     return cv2.imencode(".jpg", picture, settings)[1].tobytes()
+
+
+def drawing(shapes: str, size: tuple[int, int], alt: str, caption: str = "") -> str:
+    """Shapes of SVG, with a text for those who do not see them; ``currentColor`` is that of the text around them.
+
+    Examples
+    --------
+    >>> drawing('<circle r="2"/>', (4, 4), "a dot").startswith('<figure><svg role="img" aria-label="a dot"')
+    True
+    """
+    width, height = size
+    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return (
+        f'<figure><svg role="img" aria-label="{escape(alt)}" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" font-size="10.5">{shapes}</svg>{below}</figure>'
+    )
 
 
 def figures(pieces: Iterable[str]) -> str:
@@ -179,6 +244,17 @@ def interval(low: float | None, high: float | None) -> str:
     """
     ends = rounded(low), rounded(high)
     return "" if "–" in ends else f"[{ends[0]},\N{NO-BREAK SPACE}{ends[1]}]"
+
+
+def estimate(value: float | None, low: float | None, high: float | None) -> Cell:
+    """A figure with its interval.
+
+    Examples
+    --------
+    >>> estimate(0.9, None, None)
+    Cell(text='0.900', interval='', tag='', number=True)
+    """
+    return Cell(rounded(value), interval(low, high), number=True)
 
 
 def _class(name: str) -> str:
