@@ -111,7 +111,7 @@ def main() -> None:
         first, *others = options.models
         versions = [export(first, folder, class_names=True), *(export(model, folder) for model in others)]
         text = {"layout": fenced(layout(versions[0]), most=40)}
-        described = [f"#### `{version.parent.name}`\n\n" + "\n".join(signatures(version)) for version in versions]
+        described = [f"### `{version.parent.name}`\n\n" + "\n".join(signatures(version)) for version in versions]
         text["signatures"] = "\n\n".join([*described, f"TensorFlow {tf.__version__}."])
         text |= {mark: fenced(lines) for mark, lines in asked(versions[0], options.images).items()}
     for mark, shown in text.items():

@@ -240,6 +240,18 @@ def test_limits_and_choices_reach_the_schema():
     assert sections["Rendering"]["properties"]["marker"]["enum"] == ["gaussian", "disk"]
 
 
+def test_names_that_may_be_registered_elsewhere_are_offered_and_not_the_only_ones():
+    """A new backbone or method needs no edit of the spec; what builds it refuses names that nobody registered."""
+    offered = DataSpec.json_schema()["$defs"]["DetectorSection"]["properties"]["backbone"]
+    assert offered["anyOf"] == [{"enum": ["csp_darknet", "autoencoder"]}, {"type": "string"}]
+    spec = DataSpec.from_dict({**SIMULATION, "comparison": {"methods": ["of_mine"]}})
+    assert spec.comparison.methods == ["of_mine"]
+    with pytest.raises(SpecError, match=r"comparison\.methods\[0\]"):
+        DataSpec.from_dict({**SIMULATION, "comparison": {"methods": [""]}})
+    with pytest.raises(SpecError, match=r"methods: rcnn is of boxes; of classes there are majority, .* cnn_ensemble$"):
+        DataSpec.from_dict({**SIMULATION, "comparison": {"methods": ["rcnn"]}})
+
+
 def test_the_schema_is_json_and_the_default_spec_fits_it(checkout):
     schema = json.loads(json.dumps(DataSpec.json_schema()))
     values = DataSpec.from_yaml(checkout / "data_spec.yaml").to_dict()

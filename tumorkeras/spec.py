@@ -48,6 +48,7 @@ from tumorkeras.spec_steps import (
 from tumorkeras.spec_types import (
     ONE_MACHINE,
     Activation,
+    BoxMethod,
     ClassMethod,
     DataPath,
     Distinct,
@@ -190,10 +191,11 @@ class DataSpec(Section):
         return self
 
     def _comparison_faults(self) -> Iterator[str]:
-        comparison, valid = self.comparison, get_args(ClassMethod)
-        strange = [name for name in comparison.methods or [] if name not in valid]
+        comparison = self.comparison
+        strange = [name for name in comparison.methods or [] if name in get_args(BoxMethod)]
         if strange and "classify" in self.tasks:
-            yield f"comparison.methods: {', '.join(strange)} is of boxes; of classes there are {', '.join(valid)}"
+            valid = ", ".join(get_args(ClassMethod))
+            yield f"comparison.methods: {', '.join(strange)} is of boxes; of classes there are {valid}"
         if self.clinical is None and any("clinical" in name.split("+") for name in comparison.features):
             yield "comparison.features: clinical needs the section clinical, which names the table"
 
@@ -360,6 +362,8 @@ class DataSpec(Section):
         """JSON Schema of ``data_spec.yaml``, for editors that complete and check while typing."""
         schema = cls.model_json_schema()
         schema["description"] = schema["description"].partition("\n")[0]
+        for section in schema["$defs"].values():
+            section["description"] = section["description"].partition("\n\nExamples")[0]
         return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

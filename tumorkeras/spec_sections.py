@@ -14,10 +14,11 @@ from tumorkeras.spec_types import (
     Activation,
     AtLeastTwo,
     Augmentation,
+    BackboneName,
     DataPath,
     Distinct,
     Fraction,
-    Method,
+    MethodName,
     NonNegativeFloat,
     NumbersOnly,
     Part,
@@ -30,7 +31,13 @@ from tumorkeras.spec_types import (
 
 
 class Input(Section):
-    """The array that a model reads: (height, width, channels) or (depth, height, width, channels)."""
+    """The array that a model reads: (height, width, channels) or (depth, height, width, channels).
+
+    Examples
+    --------
+    >>> Input(shape=[128, 160, 1], spacing=[0.1, 0.1], units="mm").spacing
+    [0.1, 0.1]
+    """
 
     shape: Annotated[list[PositiveInt], Field(min_length=3, max_length=4)]
     """Depth (z or time) for volumes, then height, width and channels."""
@@ -221,9 +228,9 @@ class AnchorsSection(Section):
 class DetectorSection(Section):
     """The arguments of :func:`tumorkeras.build_detector`."""
 
-    backbone: Literal["csp_darknet", "autoencoder"] = "csp_darknet"
-    """What reads the image: a small CSPDarkNet with random weights, or the encoder of the spec's autoencoder, trained
-    first on the images without their boxes."""
+    backbone: BackboneName = "csp_darknet"
+    """What reads the image: a small CSPDarkNet with random weights, another backbone that is registered, or the encoder
+    of the spec's autoencoder, trained first on the images without their boxes."""
     frozen: bool | Literal["P2", "P3", "P4", "P5"] = False
     """What of the backbone is not trained: nothing, everything (true), or all up to the end of a level."""
     fusion: Literal["top_down", "deepest"] = "top_down"
@@ -255,7 +262,13 @@ class DetectorSection(Section):
 
 
 class Training(Section):
-    """How models are fitted."""
+    """How models are fitted.
+
+    Examples
+    --------
+    >>> Training(epochs=5).batch_size
+    32
+    """
 
     epochs: PositiveInt = 20
     """Most passes over the training part."""
@@ -282,7 +295,7 @@ class Training(Section):
 class Comparison(Section):
     """The rows of the comparison table; its folds are ``splits.folds``."""
 
-    methods: Annotated[list[Method], Field(min_length=1), Distinct] | None = None
+    methods: Annotated[list[MethodName], Field(min_length=1), Distinct] | None = None
     """The methods; null takes the usual ones of the task. The baselines are always there."""
     features: Annotated[list[str], Field(min_length=1), Distinct] = ["hand-made"]
     """What the classical methods read, a row of the table each: hand-made, autoencoder (learnt in each fold), clinical,

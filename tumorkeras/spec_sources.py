@@ -26,7 +26,13 @@ from tumorkeras.spec_types import (
 
 
 class SimulationSource(Section):
-    """Tracks simulated by :func:`tumorkeras.simulate_motility`, one class a kind of motion."""
+    """Tracks simulated by :func:`tumorkeras.simulate_motility`, one class a kind of motion.
+
+    Examples
+    --------
+    >>> SimulationSource(samples_per_class=100).motions[0]
+    'random_walk'
+    """
 
     kind: Literal["simulation"] = "simulation"
     """Tells this source from the others."""
@@ -90,7 +96,14 @@ class TrackGroups(Section):
 
 
 class TracksSource(Section):
-    """Positions of cells over time, read from paired matrices or from a long table."""
+    """Positions of cells over time, read from paired matrices or from a long table.
+
+    Examples
+    --------
+    >>> source = TracksSource(pairs={"musc": {"x": "musc_x.csv", "y": "musc_y.csv"}})
+    >>> source.pairs["musc"].x
+    'musc_x.csv'
+    """
 
     kind: Literal["tracks"] = "tracks"
     """Tells this source from the others."""
@@ -117,7 +130,13 @@ class TracksSource(Section):
 
 
 class NpzSource(Section):
-    """Volumes in one ``.npz`` file with the keys ``{part}_images`` and ``{part}_labels``."""
+    """Volumes in one ``.npz`` file with the keys ``{part}_images`` and ``{part}_labels``.
+
+    Examples
+    --------
+    >>> NpzSource(path="nodules.npz").kind
+    'npz'
+    """
 
     kind: Literal["npz"] = "npz"
     """Tells this source from the others."""
@@ -128,7 +147,13 @@ class NpzSource(Section):
 
 
 class ImageTable(Section):
-    """A CSV with a row an image: classes, parts, groups."""
+    """A CSV with a row an image: classes, parts, groups.
+
+    Examples
+    --------
+    >>> ImageTable(path="labels.csv", class_column="diagnosis").image_column
+    'image'
+    """
 
     path: DataPath
     """The CSV file, with a header."""
@@ -145,6 +170,11 @@ class ImageFolderSource(Section):
 
     With an ``input.shape`` of three axes every file is an image: PNG, JPEG, TIFF, DICOM, npy. With four axes it is a
     volume: NIfTI, a folder that holds a DICOM series, multi-frame DICOM, TIFF of several pages, npy, video.
+
+    Examples
+    --------
+    >>> ImageFolderSource(path="scans").kind
+    'image_folder'
     """
 
     kind: Literal["image_folder"] = "image_folder"
@@ -188,7 +218,13 @@ class Tiles(Section):
 
 
 class DetectionSource(Section):
-    """Images with a box around every object."""
+    """Images with a box around every object.
+
+    Examples
+    --------
+    >>> DetectionSource(path="images", annotations="boxes.csv").format
+    'auto'
+    """
 
     kind: Literal["detection"] = "detection"
     """Tells this source from the others."""
@@ -211,7 +247,13 @@ class DetectionSource(Section):
 
 
 class RegionsSource(DetectionSource):
-    """The marked regions of images, each a sample with the class of its box."""
+    """The marked regions of images, each a sample with the class of its box.
+
+    Examples
+    --------
+    >>> RegionsSource(path="images", annotations="boxes.csv", margin=0.2).margin
+    0.2
+    """
 
     kind: Literal["regions"] = "regions"  # type: ignore[assignment]
     """Tells this source from the others."""
@@ -220,7 +262,13 @@ class RegionsSource(DetectionSource):
 
 
 class PhantomsSource(Section):
-    """Ultrasound with lesions in the size of input.shape, simulated by :func:`tumorkeras.simulate_ultrasound`."""
+    """Ultrasound with lesions in the size of input.shape, simulated by :func:`tumorkeras.simulate_ultrasound`.
+
+    Examples
+    --------
+    >>> PhantomsSource(samples=50).lesions
+    ['benign', 'malignant']
+    """
 
     kind: Literal["phantoms"] = "phantoms"
     """Tells this source from the others."""

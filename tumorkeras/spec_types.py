@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -55,6 +55,7 @@ BoxMethod = Literal[
     "detector_autoencoder",
 ]
 Method = Literal[ClassMethod, BoxMethod]
+Backbone = Literal["csp_darknet", "autoencoder"]
 
 ONE_MACHINE = (
     "on Keras 3 fit fails under MultiWorkerMirroredStrategy (keras-team/keras#20585); "
@@ -89,10 +90,17 @@ def _refuse_workers(value: Any) -> Any:
     return value
 
 
+def _offered(names: Any) -> Any:
+    """Text for which editors offer these names. Others may be registered too, so what uses the name knows them all."""
+    return Field(min_length=1, json_schema_extra={"anyOf": [{"enum": list(get_args(names))}, {"type": "string"}]})
+
+
 # The constraint comes before the validator: the other way round pydantic drops it from the JSON Schema.
 NumbersOnly = BeforeValidator(_refuse_bool)
 Distinct = AfterValidator(_refuse_repeats)
 Odd = AfterValidator(_refuse_even)
+MethodName = Annotated[str, _offered(Method)]
+BackboneName = Annotated[str, _offered(Backbone)]
 PositiveInt = Annotated[int, Field(gt=0), NumbersOnly]
 AtLeastTwo = Annotated[int, Field(ge=2), NumbersOnly]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1), NumbersOnly]
@@ -106,7 +114,13 @@ OpenFraction = Annotated[float, Field(gt=0, lt=1), NumbersOnly]
 
 
 class DataPath(str):
-    """A file named in a spec, told apart from other strings so that saving can keep it right."""
+    """A file named in a spec, told apart from other strings so that saving can keep it right.
+
+    Examples
+    --------
+    >>> DataPath("images") == "images", isinstance(DataPath("images"), str)
+    (True, True)
+    """
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

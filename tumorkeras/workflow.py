@@ -104,6 +104,20 @@ def run(spec: DataSpec | str | Path, output: str | Path = "out", *, progress_bar
     ------
     SpecError, DataError, ModelError
         If the spec or its data are at fault, or the folder holds the run of another spec or other data.
+
+    Examples
+    --------
+    ::
+
+        result = run("data_spec.yaml", "out")
+        result.models["classifier"], result.comparison, result.report
+
+    What is wrong with a spec is said before any work:
+
+    >>> run(DataSpec.from_dict({"name": "cells", "input": {"shape": [8, 8, 1]},
+    ...     "source": {"kind": "image_folder", "path": "nowhere"}}))
+    Traceback (most recent call last):
+    tumorkeras.errors.DataError: nowhere: there is no such folder
     """
     job = prepare(spec if isinstance(spec, DataSpec) else DataSpec.from_yaml(spec), Path(output))
     for each in job.all():

@@ -30,7 +30,7 @@ def fitted(monkeypatch):
 def test_the_settings_with_the_smallest_loss_on_the_stopping_part_are_taken(samples, fitted, monkeypatch):
     monkeypatch.setattr(networks, "predict", lambda model, chosen: [model is fitted[1][0]] * len(chosen))
     fold = Fold(Problem(samples), np.arange(0, 48, 2), 1)
-    predictor = networks.cnn(fold)
+    predictor = networks.METHODS["cnn"].train(fold)
     rates = [settings.learning_rate for *_, settings in fitted]
     own = samples.spec.training.learning_rate
     assert rates[0] == own

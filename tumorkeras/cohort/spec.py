@@ -18,7 +18,14 @@ READY_MADE = ("breast_cancer",)
 
 
 class CohortRow(Section):
-    """A column of the clinical table as it is shown: in categories, cut into ranges, or as a number."""
+    """A column of the clinical table as it is shown: in categories, cut into ranges, or as a number.
+
+    Examples
+    --------
+    >>> row = CohortRow(label="Tumour size", column="size", cut=(20, 50), scale=0.1, unit="cm")
+    >>> row.cut
+    (20.0, 50.0)
+    """
 
     label: str = Field(min_length=1)
     """What the reader sees."""
@@ -46,7 +53,14 @@ class CohortRow(Section):
 
 
 class CohortSpec(Section):
-    """The rows of a table of patients, and what its columns are split by."""
+    """The rows of a table of patients, and what its columns are split by.
+
+    Examples
+    --------
+    >>> spec = CohortSpec(rows=[{"label": "Age", "column": "age"}], group={"label": "Sex", "column": "sex"})
+    >>> spec.group.label, spec.tests
+    ('Sex', True)
+    """
 
     rows: tuple[CohortRow, ...] = Field(min_length=1)
     """From top to bottom."""

@@ -21,7 +21,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from tumorkeras.comparison.method import Predictor, Trainer
+from tumorkeras.comparison.method import Method, Predictor, Trainer
 from tumorkeras.comparison.problem import Fold
 from tumorkeras.features.columns import columns_of
 from tumorkeras.metrics.scorers import mean_auc
@@ -83,16 +83,30 @@ def tuned(estimator: BaseEstimator, **space: Any) -> Trainer:
     return partial(train_tuned, estimator=estimator, space=space)
 
 
-# coef0 matters to the polynomial only: with 1 it has the terms of lower degree too.
-svm_linear = tuned(SVC(kernel="linear"), C=loguniform(1e-3, 10))
-svm_poly = tuned(SVC(kernel="poly", coef0=1.0), C=loguniform(1e-3, 10), degree=[2, 3])
-svm_rbf = tuned(SVC(kernel="rbf"), C=loguniform(0.1, 100), gamma=loguniform(1e-4, 0.1))
-ann = tuned(
-    MLPClassifier(max_iter=200),
-    hidden_layer_sizes=[(32, 16), (64, 32)],
-    alpha=loguniform(1e-3, 10),
-    learning_rate_init=loguniform(3e-4, 1e-2),
-)
-random_forest = tuned(
-    RandomForestClassifier(TREES), max_features=["sqrt", 0.2, 0.5], min_samples_leaf=[1, 2, 4, 8], max_depth=[None, 8]
-)
+# A new method is a function ``train(fold)`` that gives a predictor, or a tuned estimator, and its entry.
+METHODS = {
+    "majority": Method("none", train_majority),
+    "trivial": Method("trivial", train_trivial),
+    "svm_linear": Method("features", tuned(SVC(kernel="linear"), C=loguniform(1e-3, 10))),
+    # coef0 matters to the polynomial only: with 1 it has the terms of lower degree too.
+    "svm_poly": Method("features", tuned(SVC(kernel="poly", coef0=1.0), C=loguniform(1e-3, 10), degree=[2, 3])),
+    "svm_rbf": Method("features", tuned(SVC(kernel="rbf"), C=loguniform(0.1, 100), gamma=loguniform(1e-4, 0.1))),
+    "ann": Method(
+        "features",
+        tuned(
+            MLPClassifier(max_iter=200),
+            hidden_layer_sizes=[(32, 16), (64, 32)],
+            alpha=loguniform(1e-3, 10),
+            learning_rate_init=loguniform(3e-4, 1e-2),
+        ),
+    ),
+    "random_forest": Method(
+        "features",
+        tuned(
+            RandomForestClassifier(TREES),
+            max_features=["sqrt", 0.2, 0.5],
+            min_samples_leaf=[1, 2, 4, 8],
+            max_depth=[None, 8],
+        ),
+    ),
+}

@@ -24,6 +24,12 @@ class Method:
     """What a method reads, and how it is trained.
 
     A method that reads ``"features"`` has a row of the table for each feature set.
+
+    Examples
+    --------
+    >>> coin = Method("none", lambda fold: lambda rows: np.full((len(rows), 2), 0.5))
+    >>> coin.train(None)(np.arange(3)).shape
+    (3, 2)
     """
 
     reads: Reads

@@ -8,7 +8,7 @@ from functools import partial
 import keras
 import numpy as np
 
-from tumorkeras.comparison.method import Predictor
+from tumorkeras.comparison.method import Method, Predictor
 from tumorkeras.comparison.problem import Fold
 from tumorkeras.data.samples import Samples
 from tumorkeras.spec import DataSpec
@@ -77,5 +77,9 @@ def candidates(spec: DataSpec, trials: int, seed: int) -> Iterator[DataSpec]:
         yield spec.model_copy(update={"training": training, "classifier": classifier})
 
 
-cnn = partial(train_network, pretrained=False)
-autoencoder_cnn = partial(train_network, pretrained=True)
+# A new method is a function ``train(fold)`` that gives a predictor, and its entry.
+METHODS = {
+    "cnn": Method("pixels", partial(train_network, pretrained=False)),
+    "autoencoder_cnn": Method("pixels", partial(train_network, pretrained=True)),
+    "cnn_ensemble": Method("pixels", train_ensemble),
+}

@@ -49,6 +49,15 @@ class Problem:
         Features of the user's own, a row a sample.
     n_jobs : int, optional
         Processes of the tuning, as in scikit-learn.
+
+    Examples
+    --------
+    >>> from tumorkeras import DataSpec, load_samples
+    >>> samples = load_samples(DataSpec.from_dict({"name": "motion", "input": {"shape": [16, 24, 24, 1]},
+    ...     "source": {"kind": "simulation", "samples_per_class": 8, "frames": 16}}))
+    >>> problem = Problem(samples)
+    >>> problem.trivial.shape, problem.in_words("trivial")
+    ((24, 1), 'mean step')
     """
 
     samples: Samples
@@ -133,6 +142,15 @@ class Fold:
         Of whatever a method draws.
     features : str
         Feature sets, joined by ``+``.
+
+    Examples
+    --------
+    >>> from tumorkeras import DataSpec, load_samples
+    >>> samples = load_samples(DataSpec.from_dict({"name": "motion", "input": {"shape": [16, 24, 24, 1]},
+    ...     "source": {"kind": "simulation", "samples_per_class": 8, "frames": 16}}))
+    >>> fold = Fold(Problem(samples), rows=np.arange(0, 24, 2), seed=0)
+    >>> len(fold.labels), fold.classes
+    (12, 3)
     """
 
     problem: Problem

@@ -38,6 +38,13 @@ class RegionClassifier:
         What a crop shows around its region, as a share of the region's sides.
     history : pandas.DataFrame
         A row an epoch: ``epoch``, ``loss`` and ``accuracy``, with ``val_`` before them where there was validation.
+
+    Examples
+    --------
+    >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2, "softmax")])
+    >>> found = RegionClassifier(model, ("lesion",), 20, 0.25, pd.DataFrame()).detect(np.zeros((1, 48, 48, 1), "uint8"))
+    >>> {name: values.shape for name, values in found.items()}
+    {'boxes': (1, 0, 4), 'scores': (1, 0), 'classes': (1, 0)}
     """
 
     model: keras.Model

@@ -89,6 +89,16 @@ def train_region_classifier(
     References
     ----------
     Girshick et al., Rich feature hierarchies for accurate object detection and semantic segmentation, CVPR (2014).
+
+    Examples
+    --------
+    >>> from tumorkeras import DataSpec, load_detection
+    >>> samples = load_detection(DataSpec.from_dict({"name": "lesions", "input": {"shape": [48, 48, 1]},
+    ...     "source": {"kind": "phantoms", "samples": 4}}))
+    >>> tiny = {"size": 8, "filters": (2,), "most": 9, "per_image": 4, "epochs": 1, "steps": 1, "batch_size": 4}
+    >>> trained = train_region_classifier(samples, **tiny, progress_bar=False)
+    >>> trained.model.output_shape, sorted(trained.history)
+    ((None, 3), ['accuracy', 'epoch', 'loss'])
     """
     keras.utils.set_random_seed(seed)
     crops_of = partial(

@@ -54,7 +54,16 @@ class ModelOrigin:
 
 
 def data_hash(samples: Parted) -> str:
-    """SHA-256 of the samples' values, labels and parts: models with the same hash had the same data."""
+    """SHA-256 of the samples' values, labels and parts: models with the same hash had the same data.
+
+    Examples
+    --------
+    >>> from tumorkeras.data.samples import load_samples
+    >>> spec = DataSpec.from_dict({"name": "motion", "input": {"shape": [16, 24, 24, 1]},
+    ...     "source": {"kind": "simulation", "samples_per_class": 4, "frames": 16}})
+    >>> len(data_hash(load_samples(spec))), data_hash(load_samples(spec)) == data_hash(load_samples(spec))
+    (64, True)
+    """
     digest = hashlib.sha256()
     add_content(digest, samples)
     digest.update("".join(samples.table["split"]).encode())

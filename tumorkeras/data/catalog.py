@@ -61,6 +61,14 @@ class Catalog:
         The spec that was read.
     reader : callable
         Decodes a row of the table.
+
+    Examples
+    --------
+    >>> spec = DataSpec.from_dict({"name": "motion", "input": {"shape": [16, 24, 24, 1]},
+    ...     "source": {"kind": "simulation", "samples_per_class": 2, "frames": 16}})
+    >>> catalog = catalog_of(spec)
+    >>> len(catalog), catalog.kind, catalog.reader(0).array.shape
+    (6, 'tracks', (16, 2))
     """
 
     table: pd.DataFrame
@@ -121,7 +129,15 @@ def catalog_of(spec: DataSpec) -> Catalog:
 
 
 def without_group(table: pd.DataFrame, spec: DataSpec) -> pd.DataFrame:
-    """The table with no group yet; a column of that name stays where the spec names it."""
+    """The table with no group yet; a column of that name stays where the spec names it.
+
+    Examples
+    --------
+    >>> spec = DataSpec.from_dict({"name": "motion", "source": {"kind": "simulation"},
+    ...     "input": {"shape": [101, 24, 24, 1]}})
+    >>> without_group(pd.DataFrame({"id": ["a", "b"]}), spec)["group"].tolist()
+    [None, None]
+    """
     return table if spec.splits.group == "group" and "group" in table else table.assign(group=None)
 
 
@@ -132,6 +148,13 @@ def with_group(table: pd.DataFrame, spec: DataSpec) -> pd.DataFrame:
     ------
     DataError
         If there is no such column, or samples have no value in it.
+
+    Examples
+    --------
+    >>> spec = DataSpec.from_dict({"name": "scans", "source": {"kind": "image_folder", "path": "scans"},
+    ...     "input": {"shape": [32, 32, 1]}, "splits": {"group": "patient"}})
+    >>> with_group(pd.DataFrame({"id": ["a", "b"], "patient": [7, 8]}), spec)["group"].tolist()
+    ['7', '8']
     """
     column = spec.splits.group
     if column is None:

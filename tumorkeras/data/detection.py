@@ -135,6 +135,14 @@ def load_detection(spec: DataSpec) -> DetectionSamples:
     ------
     DataError
         If the source has no boxes, files are missing or cannot be read, or a class is not among the spec's.
+
+    Examples
+    --------
+    >>> spec = DataSpec.from_dict({"name": "lesions", "input": {"shape": [48, 64, 1]},
+    ...     "source": {"kind": "phantoms", "samples": 4}})
+    >>> samples = load_detection(spec)
+    >>> samples.images.shape, samples.classes
+    ((4, 48, 64, 1), ('benign', 'malignant'))
     """
     if not isinstance(spec.source, BOXED):
         raise DataError("source.kind", [f"{spec.source.kind} has no boxes; expected detection, regions or phantoms"])

@@ -11,10 +11,11 @@ from pathlib import Path
 from tumorkeras.data.names import ENDINGS, ending_of, without_ending
 from tumorkeras.data.readers import format_of
 from tumorkeras.data.readers.dicom import header_value
+from tumorkeras.data.readers.registry import FORMATS
 from tumorkeras.errors import DataError
 
-IMAGES = {"png", "jpeg", "jpeg2000", "bmp", "webp", "pnm", "tiff", "dicom", "npy"}
-VOLUMES = {"nifti", "dicom", "tiff", "npy", "video"}
+IMAGES = {format.name for format in FORMATS if "image" in format.holds}
+VOLUMES = {format.name for format in FORMATS if "volume" in format.holds}
 # What lies in archives and media beside the data.
 PASSED_OVER = {"DICOMDIR", "__MACOSX", "Thumbs.db", "desktop.ini"}
 # Never looked into: what lies beside images in most data sets.
@@ -34,6 +35,11 @@ class CatalogFault:
         The files or names that it is about.
     words : str
         What was found and how to mend it, in one line.
+
+    Examples
+    --------
+    >>> CatalogFault("not_a_file", ("pipe.png",), "is no regular file; take it out of the folder").files
+    ('pipe.png',)
     """
 
     code: str

@@ -35,7 +35,7 @@ class FeatureExtractor(TransformerMixin, BaseEstimator):
     ----------
     model : keras.Model, TrainedModel, str or Path
         Any of this package's models or any other Keras model with one input, trained or not; or the folder of a
-        trained model. A network is shared, never copied, by :func:`sklearn.base.clone`; a folder is read by ``fit``.
+        trained model. A network is shared, never copied, by ``sklearn.base.clone``; a folder is read by ``fit``.
     layer : str, optional
         Name of the layer that gives the features. By default ``"features"``: the central layer of an autoencoder, the
         pooled convolutions of a classifier. Of a detector the levels of its pyramid, finest first; of a network that

@@ -43,13 +43,13 @@ class RelevanceTreeSelector(SelectorMixin, BaseEstimator):
 
     Attributes
     ----------
-    relevance_ : ndarray, shape (n_features_in_,)
+    relevance_ : ndarray, shape (n_features,)
         Of each feature to the classes.
     tree_ : pandas.DataFrame
         The edges of the tree: ``feature`` and ``other`` (column numbers), ``likeness``, and ``is_cut``.
-    group_ : ndarray, shape (n_features_in_,)
+    group_ : ndarray, shape (n_features,)
         The subtree of each feature, numbered from 0 in the order of their first features; -1 for what is irrelevant.
-    support_ : ndarray, shape (n_features_in_,), bool
+    support_ : ndarray, shape (n_features,), bool
         What is kept.
     n_features_in_, feature_names_in_
         As in scikit-learn.

@@ -17,7 +17,7 @@ from tumorkeras.data.samples import Samples
 from tumorkeras.errors import DataError
 from tumorkeras.scoring import score
 from tumorkeras.spec import DataSpec, Part
-from tumorkeras.training.networks import autoencoder_of
+from tumorkeras.training.networks import autoencoder_of, check_backbone
 from tumorkeras.training.recipes import RECIPES
 
 Kind = Literal["autoencoder", "classifier", "detector"]
@@ -118,7 +118,8 @@ def _absent_objects(samples: DetectionSamples) -> list[str]:
 
 
 def _check_backbone(samples: DetectionSamples) -> None:
-    """See that the autoencoder, before hours go into its training, has the levels that a detector needs."""
+    """See that the backbone is there; and that the autoencoder, before hours go into it, has the levels it needs."""
+    check_backbone(samples.spec)
     recipe = RECIPES["detector"]
     if recipe.starts_from_autoencoder(samples.spec):
         recipe.build(samples.spec, samples.part("train"), autoencoder_of(samples.spec))

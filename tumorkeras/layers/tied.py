@@ -43,8 +43,8 @@ class TiedConv(_Tied):
 
     Encodes (batch, [depth,] height, width, channels) to (batch, ..., filters), stride 1, and decodes the
     other way; with ``padding="valid"`` encoding takes ``kernel_size - 1`` from each axis and decoding gives
-    it back. Call it to encode first: that call makes the weights ``kernel`` (*kernel_size, channels,
-    filters), laid out as in ``keras.layers.Conv2D`` and ``Conv3D``, ``bias`` (filters,) and ``decoder_bias``
+    it back. Call it to encode first: that call makes the weights ``kernel`` ``(*kernel_size, channels,
+    filters)``, laid out as in ``keras.layers.Conv2D`` and ``Conv3D``, ``bias`` (filters,) and ``decoder_bias``
     (channels,). There is no activation inside.
 
     Parameters

@@ -10,12 +10,12 @@ from functools import cached_property
 from pathlib import Path
 
 from tumorkeras.data.annotations.masks import SUFFIX as MASK_SUFFIX
-from tumorkeras.data.image_files import Names, find_samples
+from tumorkeras.data.image_files import IMAGES, VOLUMES, Names, find_samples
 from tumorkeras.data.names import without_ending
 from tumorkeras.layout.looks import Look, look_at
 from tumorkeras.layout.survey import File, Survey, common_folder
 
-ALWAYS_VOLUMES = {"nifti", "video"}
+ALWAYS_VOLUMES = VOLUMES - IMAGES
 MASK_FOLDER = re.compile(
     r"(.*[ _-])?(masks?|segmentations?|seg|gt|ground[ _-]?truth|labels?tr|labels?ts)", re.IGNORECASE
 )

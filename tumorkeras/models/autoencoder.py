@@ -83,7 +83,7 @@ def build_autoencoder(
     Returns
     -------
     keras.Model
-        Functional; float32 (batch, *input_shape) in and out. The layer ``"features"`` gives the embedding
+        Functional; float32 ``(batch, *input_shape)`` in and out. The layer ``"features"`` gives the embedding
         (batch, k), see :func:`encoder_of`.
 
     Raises

@@ -44,6 +44,12 @@ class Content:
         What the autoencoder learnt from; by default ``samples``.
     also : dict of str to Content
         Jobs done beside this one, by their names; their pages lie below the folder of this one.
+
+    Examples
+    --------
+    >>> content = Content(Path("out/report.html"), None, {}, None, pd.DataFrame({"path": []}))
+    >>> content.path.name, content.also
+    ('report.html', {})
     """
 
     path: Path

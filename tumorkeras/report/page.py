@@ -49,6 +49,13 @@ def write_report(content: Content) -> Path:
     ------
     DataError
         If there is no model, or the predictions lack the columns of their kind of model.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> write_report(Content(Path("report.html"), None, {}, None, pd.DataFrame()))
+    Traceback (most recent call last):
+    tumorkeras.errors.DataError: report: models: none is given; expected an autoencoder, a classifier or a detector
     """
     if not content.models:
         raise DataError("report", ["models: none is given; expected an autoencoder, a classifier or a detector"])

@@ -68,9 +68,9 @@ def export(
     version : int, optional
         Positive; by default one more than the largest that is there.
     samples : ndarray or mapping of str to ndarray, optional
-        (n, *input_shape), real inputs for the check and the warm-up, or an array for each input by its name; by default
-        seeded synthetic ones, of images several sizes. Images to which a detector's own answer hangs on the last
-        digits of its numbers are left out; that nothing is found in the others is warned of.
+        ``(n, *input_shape)``, real inputs for the check and the warm-up, or an array for each input by its name; by
+        default seeded synthetic ones, of images several sizes. Images to which a detector's own answer hangs on the
+        last digits of its numbers are left out; that nothing is found in the others is warned of.
     calibrated : bool, default False
         Probabilities of a classifier at the temperature of its card, which was fitted to the validation part. The most
         probable class stays the same, and the threshold in the export's card is moved along. That card

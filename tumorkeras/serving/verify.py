@@ -131,8 +131,8 @@ def verify_export(
     path : str or Path
         The version's folder, ``NAME/VERSION``.
     inputs : ndarray or mapping of str to ndarray, optional
-        (n, *input_shape), given to every signature that they fit, or an array for each input by its name. Fewer than
-        three are repeated to make a batch of 3.
+        ``(n, *input_shape)``, given to every signature that they fit, or an array for each input by its name. Fewer
+        than three are repeated to make a batch of 3.
     expected : mapping, optional
         Signature -> output -> array (n, ...): what the model gave for ``inputs``.
 

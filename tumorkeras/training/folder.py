@@ -46,6 +46,15 @@ class TrainedModel:
         One row per epoch.
     folder : Path or None
         Where it lies.
+
+    Examples
+    --------
+    >>> from tumorkeras import build_autoencoder
+    >>> spec = DataSpec.from_dict({"name": "motion", "source": {"kind": "simulation"},
+    ...     "input": {"shape": [101, 24, 24, 1]}})
+    >>> model = build_autoencoder((8, 8, 1), filters=(2,), bottleneck=None)
+    >>> TrainedModel(model, spec, {"kind": "autoencoder", "classes": []}, pd.DataFrame())
+    TrainedModel('autoencoder', classes=[], folder='None')
     """
 
     model: keras.Model

@@ -7,11 +7,13 @@ from typing import Literal
 import keras
 
 from tumorkeras.anchors import Anchors
-from tumorkeras.errors import ModelError
+from tumorkeras.errors import ModelError, SpecError
 from tumorkeras.models import Detector, TrainingSettings, build_autoencoder, build_classifier, build_detector, freeze
+from tumorkeras.models.detector.backbone import BACKBONES
 from tumorkeras.models.transfer import layers_that_agree
 from tumorkeras.spec import DataSpec
 
+ENCODER = "autoencoder"  # the backbone that is learnt, not built
 OF_TRAINING = {"pretraining", "sensitivity", "frozen", "layer_decay", "unfreeze_every"}  # no arguments of the builder
 
 
@@ -73,6 +75,8 @@ def detector_of(
 
     Raises
     ------
+    SpecError
+        If there is no such backbone.
     ModelError
         If ``initial`` is given and the spec's backbone is another, or the other way round.
 
@@ -82,7 +86,8 @@ def detector_of(
     >>> detector_of(spec, 2).canvas
     (64, 64)
     """
-    wanted = spec.detector.backbone == "autoencoder"
+    check_backbone(spec)
+    wanted = spec.detector.backbone == ENCODER
     if wanted != (initial is not None):
         found = "a model to start from" if initial is not None else "no autoencoder to start from"
         raise ModelError("detector", [f"detector.backbone: is {spec.detector.backbone}, but {found} is given"])
@@ -91,13 +96,33 @@ def detector_of(
     return build_detector(
         spec.input.shape,
         num_classes,
-        backbone=initial,
+        backbone=initial if wanted else spec.detector.backbone,
         proposals=proposals,
         anchors=anchors,
         preprocessing=_steps(spec),
         training=training,
         **settings,
     )
+
+
+def check_backbone(spec: DataSpec) -> None:
+    """See that the backbone a spec names is there.
+
+    Raises
+    ------
+    SpecError
+        If there is no such backbone.
+
+    Examples
+    --------
+    >>> lesions = {"name": "lesions", "source": {"kind": "phantoms"}, "input": {"shape": [64, 64, 1]}}
+    >>> check_backbone(DataSpec.from_dict({**lesions, "detector": {"backbone": "darknet"}}))
+    Traceback (most recent call last):
+    tumorkeras.errors.SpecError: detector.backbone: 'darknet' is unknown; expected one of csp_darknet, ...autoencoder
+    """
+    name, known = spec.detector.backbone, [*BACKBONES, ENCODER]
+    if name not in known:
+        raise SpecError("detector.backbone", [f"{name!r} is unknown; expected one of {', '.join(known)}"])
 
 
 def kind_of(model: keras.Model) -> Literal["autoencoder", "classifier", "detector"]:

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from made_detectors import mobile_net, small_backbone, small_detector, some_images
 
-from tumorkeras.errors import ModelError
+from tumorkeras.errors import ModelError, SpecError
 from tumorkeras.models import build_autoencoder
+from tumorkeras.models.detector import backbone
 from tumorkeras.models.detector.backbone import backbone_levels, csp_darknet
+from tumorkeras.spec import DataSpec
+from tumorkeras.training.networks import detector_of
 
 CANVAS = (32, 48)
 
@@ -146,6 +149,23 @@ def test_a_backbone_of_keras_cv_is_used_itself():
     trained = {weight.path for weight in detector.trainable_weights}
     assert not any("dark2" in path or "stem" in path for path in trained)
     assert any("dark3" in path for path in trained)
+
+
+def test_a_registered_backbone_is_built_by_its_name(monkeypatch):
+    monkeypatch.setitem(backbone.BACKBONES, "tiny", lambda channels: csp_darknet(channels, (4, 4), (1, 1)))
+    spec = DataSpec.from_dict(
+        {
+            "name": "lesions",
+            "source": {"kind": "phantoms"},
+            "input": {"shape": [64, 64, 1]},
+            "detector": {"backbone": "tiny", "fusion_width": 8, "dense": [8]},
+        }
+    )
+    built = detector_of(spec, 2).get_layer("backbone").backbone
+    assert built.count_params() == csp_darknet(1, (4, 4), (1, 1)).count_params()
+    monkeypatch.delitem(backbone.BACKBONES, "tiny")
+    with pytest.raises(SpecError, match=r"'tiny' is unknown; expected one of csp_darknet, .*autoencoder"):
+        detector_of(spec, 2)
 
 
 def test_a_preset_without_a_network_is_told(monkeypatch):

@@ -32,6 +32,12 @@ class AnnotationReading(NamedTuple):
         Each in one line: the file or row, and what is wrong with it.
     format : str
         The form that was read, one of ``FORMATS``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> AnnotationReading(pd.DataFrame(), ("a.xml: has no size",), "voc").format
+    'voc'
     """
 
     table: pd.DataFrame

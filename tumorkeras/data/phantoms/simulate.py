@@ -35,6 +35,12 @@ class Phantom(NamedTuple):
     classes : ndarray, shape (lesions,), int64
     mask : ndarray, shape (height, width), uint8
         0 tissue, k + 1 the lesion of box k.
+
+    Examples
+    --------
+    >>> image, boxes, classes, mask = Series((48, 64), seed=0).image(0)
+    >>> image.shape, mask.shape, len(boxes) == len(classes)
+    ((48, 64), (48, 64), True)
     """
 
     image: NDArray[np.uint8]
@@ -54,6 +60,12 @@ class Ultrasound(NamedTuple):
     classes : ndarray, shape (n, most), int32
         Padded with -1.
     masks : ndarray, shape (n, height, width), uint8
+
+    Examples
+    --------
+    >>> found = simulate_ultrasound(2, size=(48, 64), seed=0)
+    >>> found.images.shape, found.masks.shape
+    ((2, 48, 64), (2, 48, 64))
     """
 
     images: NDArray[np.uint8]

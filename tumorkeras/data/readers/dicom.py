@@ -157,4 +157,4 @@ def is_dicom(head: bytes) -> bool:
     return head[4:6].isalpha() or int.from_bytes(head[4:8], "little") <= 64
 
 
-FORMATS = (Format("dicom", (".dcm", ".dicom", ".ima"), is_dicom, read_dicom),)
+FORMATS = (Format("dicom", (".dcm", ".dicom", ".ima"), is_dicom, read_dicom, ("image", "volume")),)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -70,12 +70,15 @@ class Format(NamedTuple):
         Whether the first ``HEAD`` bytes of a file are of this kind.
     read : callable
         From path and options to a reading; raises :class:`FileFault`.
+    holds : tuple of {"image", "volume"}
+        What a file of a folder of samples may be; nothing where it is never a sample by itself.
     """
 
     name: str
     endings: tuple[str, ...]
     recognises: Callable[[bytes], bool]
     read: Callable[[Path, Options], Reading]
+    holds: tuple[Literal["image", "volume"], ...]
 
 
 class FileFault(ValueError):

@@ -154,4 +154,4 @@ def is_nifti(head: bytes) -> bool:
     return any(head[place : place + 4] == magic for magic, (place, _) in MAGIC.items())
 
 
-FORMATS = (Format("nifti", (".nii", ".nii.gz"), is_nifti, read_nifti),)
+FORMATS = (Format("nifti", (".nii", ".nii.gz"), is_nifti, read_nifti, ("volume",)),)

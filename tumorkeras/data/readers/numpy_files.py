@@ -122,6 +122,7 @@ def _spacing(given: np.ndarray | None, axes: int) -> tuple[float, ...] | None:
 
 
 FORMATS = (
-    Format("npy", (".npy",), lambda head: head.startswith(NPY_START), read_npy),
-    Format("npz", (".npz",), lambda head: False, read_npz),  # a zip may be anything: its ending tells
+    Format("npy", (".npy",), lambda head: head.startswith(NPY_START), read_npy, ("image", "volume")),
+    # A zip may be anything: its ending tells. One npz is a whole data set, never a sample in a folder.
+    Format("npz", (".npz",), lambda head: False, read_npz, ()),
 )

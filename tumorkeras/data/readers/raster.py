@@ -89,7 +89,7 @@ def _is_pnm(head: bytes) -> bool:
 
 
 def _format(name: str, endings: tuple[str, ...], starts: Callable[[bytes], bool], header: Any) -> Format:
-    return Format(name, endings, starts, partial(read_raster, name=name, starts=starts, header=header))
+    return Format(name, endings, starts, partial(read_raster, name=name, starts=starts, header=header), ("image",))
 
 
 FORMATS = (

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
-from tumorkeras.data.readers import dicom, dicom_series, nifti, numpy_files, raster, tiff, video
+from tumorkeras.data.readers import dicom_series
 from tumorkeras.data.readers.formats import START, FileFault, Format, Options, Reading
 from tumorkeras.data.readers.limits import MOST_PIXELS, check_status, status_of
 from tumorkeras.data.readers.quiet import quiet
 from tumorkeras.errors import DataError, MissingExtraError
 
-# A new kind of file: a module with its ``FORMATS``, named here. The first that recognises the
-# content reads it: DICOM before TIFF, whose header may stand in its preamble.
-FORMATS: tuple[Format, ...] = (
-    *dicom.FORMATS,
-    *raster.FORMATS,
-    *tiff.FORMATS,
-    *numpy_files.FORMATS,
-    *nifti.FORMATS,
-    *video.FORMATS,
-)
+
+def _formats() -> Iterator[Format]:
+    """The ``FORMATS`` of every module beside this one, by the names of the modules."""
+    for module in iter_modules([str(Path(__file__).parent)]):
+        yield from getattr(import_module(f"{__package__}.{module.name}"), "FORMATS", ())
+
+
+# A new kind of file is a new module with its ``FORMATS``. The first that recognises the content reads it: DICOM before
+# TIFF, whose header may stand in its preamble.
+FORMATS = tuple(_formats())
 # By the ending of a name: files that claim to be of a format, whatever is in them.
 ENDINGS = {ending: format.name for format in FORMATS for ending in format.endings}
 HEAD = 1024  # bytes that tell one kind from another

@@ -219,4 +219,4 @@ def _for_axes(steps: dict[str, float], axes: int, orientation: int) -> tuple[flo
     return tuple(steps[axis] for axis in wanted) if all(axis in steps for axis in wanted) else None
 
 
-FORMATS = (Format("tiff", (".tif", ".tiff"), lambda head: head.startswith(STARTS), read_tiff),)
+FORMATS = (Format("tiff", (".tif", ".tiff"), lambda head: head.startswith(STARTS), read_tiff, ("image", "volume")),)

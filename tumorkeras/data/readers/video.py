@@ -94,5 +94,6 @@ FORMATS = (
         (".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv"),
         is_video,
         read_video,
+        ("volume",),
     ),
 )

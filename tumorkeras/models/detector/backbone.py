@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -32,6 +33,11 @@ def csp_darknet(
     )
 
 
+# The backbones that a spec may name, with random weights: from the channels of an image to the model, which has
+# ``pyramid_level_inputs``. A new one is a function here and its entry.
+BACKBONES: dict[str, Callable[[int], keras.Model]] = {"csp_darknet": csp_darknet}
+
+
 def backbone_levels(
     x: keras.KerasTensor, backbone: keras.Model | str | None, frozen: bool | str
 ) -> dict[int, keras.KerasTensor]:
@@ -43,7 +49,7 @@ def backbone_levels(
         On the canvas.
     backbone : keras.Model, str or None
         An autoencoder of :func:`tumorkeras.build_autoencoder`, of whose encoder a copy is made; a KerasCV backbone,
-        which is used itself; the name of a KerasCV preset; None for a small CSPDarkNet.
+        which is used itself; one of ``BACKBONES``, or the name of a KerasCV preset; None for a small CSPDarkNet.
     frozen : bool or str
         As :class:`tumorkeras.layers.PyramidLevels` takes it.
 
@@ -54,8 +60,8 @@ def backbone_levels(
         the canvas has pixels.
     """
     if backbone is None:
-        backbone = csp_darknet(x.shape[-1])
-    model = _preset(backbone) if isinstance(backbone, str) else backbone
+        backbone = "csp_darknet"
+    model = _named(backbone, x.shape[-1]) if isinstance(backbone, str) else backbone
     if not isinstance(model, keras.Model):
         fault = f"backbone: {backbone!r} is neither a model, the name of a preset, nor None"
         raise ModelError("build_detector", [fault])
@@ -96,7 +102,9 @@ def _pyramid_levels(x: keras.KerasTensor, backbone: keras.Model, frozen: bool | 
     return _by_stride(x, PyramidLevels(backbone, frozen=frozen, name="backbone")(x))
 
 
-def _preset(name: str) -> keras.Model:
+def _named(name: str, channels: int) -> keras.Model:
+    if name in BACKBONES:
+        return BACKBONES[name](channels)
     try:
         return keras_cv.models.Backbone.from_preset(name)
     except Exception as error:  # whatever the download raises
@@ -104,7 +112,8 @@ def _preset(name: str) -> keras.Model:
             "build_detector",
             [
                 f"backbone: the KerasCV preset {name!r} cannot be had ({type(error).__name__}: {error}). Presets are "
-                "fetched from the network; without one give a KerasCV backbone made of its arguments, or None"
+                "fetched from the network; without one give a KerasCV backbone made of its arguments, None, or one of "
+                f"{', '.join(BACKBONES)}"
             ],
         ) from None
 

@@ -61,8 +61,8 @@ def build_detector(
         Classes of objects, at least 1. Background is the detector's own affair.
     backbone : keras.Model or str, optional
         An autoencoder of :func:`tumorkeras.build_autoencoder`, of whose encoder a copy is made; any KerasCV backbone
-        with ``pyramid_level_inputs``, which is used itself; the name of a KerasCV preset, fetched from the network.
-        By default a CSPDarkNet of a million weights, random.
+        with ``pyramid_level_inputs``, which is used itself; ``"csp_darknet"``, a small CSPDarkNet with random weights;
+        or the name of a KerasCV preset, fetched from the network. By default a CSPDarkNet of a million weights, random.
     frozen : bool or str
         What of the backbone is not trained: nothing, everything (True), or all up to the end of a level ("P3").
     fusion : {"top_down", "deepest"}

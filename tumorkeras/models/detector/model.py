@@ -44,6 +44,13 @@ class Detector(keras.Model):
     as :func:`tumorkeras.data.detection.detection_stream` gives: boxes (batch, m, 4), xyxy in pixels of those images,
     classes (batch, m), padding being box 0 and class -1. The losses are the model's own, so ``compile`` takes only an
     optimizer. ``predict`` takes the same batches, or images alone.
+
+    Examples
+    --------
+    >>> from tumorkeras import build_detector
+    >>> detector = build_detector((64, 64, 1), num_classes=2)
+    >>> detector.canvas, detector.num_classes, detector.loss_names[0]
+    ((64, 64), 2, 'rpn_objectness_loss')
     """
 
     settings = TrainingSettings()

@@ -73,6 +73,14 @@ def check_place(path: str | Path, *, detects: bool = False) -> Path:
     ------
     DataError
         If the ending is neither ``.parquet`` nor ``.csv``, or the folder is missing or cannot be written to.
+
+    Examples
+    --------
+    >>> check_place("found.parquet").name
+    'found.parquet'
+    >>> check_place("found.xlsx")
+    Traceback (most recent call last):
+    tumorkeras.errors.DataError: found.xlsx: ends in '.xlsx', expected .parquet or .csv
     """
     path = Path(path)
     faults = []

@@ -17,7 +17,15 @@ class Outcomes(NamedTuple):
 
 
 def read_predictions(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
-    """A table that :func:`tumorkeras.score` wrote as ``.parquet``, a file or a folder, or as ``.csv``."""
+    """A table that :func:`tumorkeras.score` wrote as ``.parquet``, a file or a folder, or as ``.csv``.
+
+    Examples
+    --------
+    >>> import tempfile; path = Path(tempfile.mkdtemp(), "found.csv")
+    >>> _ = path.write_text("path,status,class\\nNA,ok,None\\n")
+    >>> read_predictions(path)["class"].tolist()
+    ['None']
+    """
     path = Path(path)
     if path.suffix.lower() == ".csv":
         # A class may be called "None", and a file "NA".

@@ -45,6 +45,13 @@ def check_formats(formats: Sequence[str]) -> None:
         If there is no such format.
     MissingExtraError
         If the packages of the extra ``formats`` are not installed.
+
+    Examples
+    --------
+    >>> check_formats(["onnx"])
+    >>> check_formats(["coreml"])
+    Traceback (most recent call last):
+    tumorkeras.errors.ModelError: export: formats: there is no 'coreml'; there are 'onnx', 'litert', 'openvino'
     """
     for kind in _chosen(Path("export"), formats).values():
         _check_installed({**kind.packages, **kind.converters})
@@ -131,6 +138,12 @@ def load_format(
         If there is no such runtime, ``threads`` is not positive, or the format was not written or cannot be read.
     MissingExtraError
         If the packages of the extra ``formats`` are not installed.
+
+    Examples
+    --------
+    >>> load_format(Path("exports/lesions/1"), "onnx")
+    Traceback (most recent call last):
+    tumorkeras.errors.ModelError: exports/lesions/1/formats/model.onnx: is not there; export with format='onnx'
     """
     kind = _chosen(Path(export), [runtime])[runtime]
     file = Path(export) / FOLDER / kind.files[0]
