@@ -35,7 +35,7 @@ def faults_of(notebook):
     faults = [f"{output.ename}: {output.evalue}" for output in outputs_of(notebook) if output.output_type == "error"]
     streams = (output for output in outputs_of(notebook) if output.output_type == "stream")
     faults += [output.text for output in streams if output.name == "stderr" or "Warning" in output.text]
-    if any(picture[..., :3].std() < 0.01 for picture in pictures_of(notebook)):
+    if any(picture[..., :3].std(axis=(0, 1)).max() < 0.01 for picture in pictures_of(notebook)):
         faults.append("there is an empty figure")
     return faults
 
