@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from tumorkeras.data.agreement import data_hash
 from tumorkeras.data.samples import load_samples
@@ -106,6 +107,14 @@ def test_an_array_gives_a_row_a_sample(exported, volumes):
     np.testing.assert_allclose(table["probability_still"], 1 - wanted, atol=1e-6)
     assert table["class_id"].tolist() == (wanted > 0.5).astype(int).tolist()
     assert table["class_name"].tolist() == ["moving" if value > 0.5 else "still" for value in wanted]
+
+
+def test_tensors_and_lists_of_arrays_are_arrays(exported, volumes):
+    table = score(exported, volumes)
+    for given in (tf.constant(volumes), list(volumes), tuple(tf.constant(volume) for volume in volumes)):
+        pd.testing.assert_frame_equal(score(exported, given), table)
+    with pytest.raises(DataError, match=r"arrays of the shapes \(4, 6, 6, 1\), \(7, 4, 6, 6, 1\) found"):
+        score(exported, [volumes, volumes[0]])
 
 
 def test_export_its_versions_and_the_model_agree(exported, volumes):

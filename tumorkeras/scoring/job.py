@@ -18,6 +18,7 @@ from tumorkeras.machine import processors
 from tumorkeras.progress import progress_bar
 from tumorkeras.scoring.batch_size import choose_batch_size
 from tumorkeras.scoring.inputs import Inputs, are_files, find_inputs
+from tumorkeras.scoring.inputs.arrays import as_array
 from tumorkeras.scoring.inputs.files import FileInputs, reading_of
 from tumorkeras.scoring.local import (
     BATCHES_A_WINDOW,
@@ -122,7 +123,7 @@ def score(
         by one, as folders, which are searched to the bottom, as a pattern such as ``"scans/**/*.png"``, or as a table
         with a column ``path``, whose other columns are carried along. ``.npy`` and ``.npz`` files hold samples
         ``(n, *input_shape)`` of any numeric dtype, or one, and the only channel may lack its axis; of an ``.npz``,
-        every key with three axes or more is read. Or such an array itself; a ``tf.data`` set of samples; a spec, or
+        every key with three axes or more is read. Or such an array, tensor or list; a ``tf.data`` set of samples; a spec, or
         samples that were loaded from one. Where the model was trained on tracks, an array (n, frames, 2) of x and y in
         the spec's ``input.units`` is drawn as in training; a track that leaves the volume is held at its border.
     signature : str, optional
@@ -195,6 +196,7 @@ def score(
     2  array   2     ok            0.5
     """
     _check_arguments(batch_size, engine, on_error)
+    inputs = as_array(inputs)
     output = None if output is None else Path(output)
     if engine == "spark":
         if split is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from tumorkeras.data.agreement import ModelOrigin, are_tracks, fits
 from tumorkeras.data.readers.formats import FileFault
@@ -22,6 +23,33 @@ _NPY = b"\x93NUMPY"
 _IN_MEMORY = "array"
 
 Prepare = Callable[[np.ndarray], np.ndarray]
+
+
+def as_array(inputs: Any) -> Any:
+    """What Keras would take as an array: a tensor, or a list of arrays of one shape; all else as it is.
+
+    Raises
+    ------
+    DataError
+        If the arrays of a list have several shapes.
+
+    Examples
+    --------
+    >>> as_array([np.zeros((8, 8, 1)), np.ones((8, 8, 1))]).shape, as_array(["a.png"])
+    ((2, 8, 8, 1), ['a.png'])
+    """
+    if isinstance(inputs, list | tuple) and inputs and all(map(_is_array, inputs)):
+        shapes = sorted({tuple(each.shape) for each in inputs})
+        if len(shapes) > 1:
+            found = ", ".join(map(str, shapes[:3]))
+            raise DataError("score", [f"inputs: arrays of the shapes {found} found, expected one; score them apart"])
+        return np.stack([np.asarray(each) for each in inputs])
+    return np.asarray(inputs) if _is_array(inputs) else inputs
+
+
+def _is_array(value: Any) -> bool:
+    """Whether it is an array or a tensor with axes; tables and paths are none."""
+    return hasattr(value, "__array__") and not isinstance(value, pd.DataFrame) and len(getattr(value, "shape", ())) > 1
 
 
 class ArrayInputs:
