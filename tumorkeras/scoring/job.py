@@ -123,8 +123,8 @@ def score(
         by one, as folders, which are searched to the bottom, as a pattern such as ``"scans/**/*.png"``, or as a table
         with a column ``path``, whose other columns are carried along. ``.npy`` and ``.npz`` files hold samples
         ``(n, *input_shape)`` of any numeric dtype, or one, and the only channel may lack its axis; of an ``.npz``,
-        every key with three axes or more is read. Or such an array, tensor or list; a ``tf.data`` set of samples; a spec, or
-        samples that were loaded from one. Where the model was trained on tracks, an array (n, frames, 2) of x and y in
+        every key with three axes or more is read. Or such an array, tensor or list; a ``tf.data`` set; a spec, or
+        samples loaded from one. Where the model was trained on tracks, an array (n, frames, 2) of x and y in
         the spec's ``input.units`` is drawn as in training; a track that leaves the volume is held at its border.
     signature : str, optional
         What is called; by default ``serving_default``, and ``serving_uint8`` for images in whole grey levels.
