@@ -78,6 +78,20 @@ def test_callbacks_of_keras_see_what_the_history_has(samples, tmp_path):
     assert list((tmp_path / "board" / "train").glob("events.*"))
 
 
+def test_who_looks_through_the_data_comes_to_an_end(samples, monkeypatch):
+    """As the autologging of MLflow does before Keras begins."""
+    seen = []
+    fit = keras.Model.fit
+
+    def logged(model, data, **options):
+        seen.append(sum(1 for _ in data))
+        return fit(model, data, **options)
+
+    monkeypatch.setattr(keras.Model, "fit", logged)
+    assert len(train(spec_of(), "autoencoder", samples=samples).history) == 2
+    assert seen == [2 * 5]  # epochs of 34 samples in batches of 8
+
+
 @pytest.mark.parametrize("kind", ["autoencoder", "classifier"])
 def test_the_folder_is_whole_and_the_state_is_gone(folders, kind):
     names = ["history.csv", "model.keras", "model_card.json", "spec.yaml"]

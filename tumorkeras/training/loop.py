@@ -70,9 +70,11 @@ def run_epochs(
         keeper = _Keeper(state, progress, patience, epochs, measure, value_of, progress_bar)
         live = [LiveCurves(progress.history)] if progress_bar and in_notebook() else []
         strategy = model.distribute_strategy
+        # With an end, for those who look through all of it, as the autologging of MLflow does.
+        left = stream(progress.epoch).take(steps * (epochs - progress.epoch))
         with _without_retracing_warnings():
             model.fit(
-                shared_out(stream(progress.epoch), strategy, fill=True),
+                shared_out(left, strategy, fill=True),
                 steps_per_epoch=steps,
                 initial_epoch=progress.epoch,
                 epochs=epochs,
