@@ -20,6 +20,7 @@ from nbclient import NotebookClient
 from pages import put_between_marks
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
+WIDGET = "application/vnd.jupyter.widget-view+json"
 LONGEST = 600  # seconds that a cell may take
 
 
@@ -36,6 +37,9 @@ def executed(path: Path) -> nbformat.NotebookNode:
     client = NotebookClient(notebook, timeout=LONGEST, kernel_name="python3", record_timing=False)
     with tempfile.TemporaryDirectory(prefix="tumorkeras-notebook-") as folder:
         client.execute(cwd=folder)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":  # of a progress bar, gone when its work is done, a page would show the start
+            cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
     return notebook
 
 

@@ -7,12 +7,14 @@ import json
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from read_html import Reader
 from rich.console import Console
 
+from tumorkeras.auditing.duplicates import duplicate_findings
 from tumorkeras.auditing.findings import Finding
 from tumorkeras.auditing.report import AuditReport
 from tumorkeras.auditing.report_html import MOST_LISTED
@@ -54,6 +56,23 @@ def report():
 def test_the_worst_comes_first(report):
     assert [finding.severity for finding in report.findings] == ["error", "warning", "warning", "note"]
     assert report.summary == "scans: 1 error, 2 warnings, 1 note"
+
+
+def test_pairs_come_once_each_the_most_similar_first():
+    ids, parts, classes = ["a.png", "b.png", "c.png"], ["train", "test", "train"], ["benign", "malignant", "benign"]
+    pairs = pd.DataFrame({"first": [0, 0], "second": [2, 1], "similarity": [0.8, 0.99], "change": "brightness"})
+    findings = duplicate_findings(ids, pairs, parts, classes)
+    assert len(findings) == 3  # across parts, across classes, within
+    found = report_of(*findings).pairs
+    assert found[["first", "second", "second_part", "similarity"]].to_numpy().tolist() == [
+        ["a.png", "b.png", "test", 0.99],
+        ["a.png", "c.png", "train", 0.8],
+    ]
+
+
+def test_without_copies_there_are_columns_and_no_rows(report):
+    assert len(report.pairs) == 0
+    assert list(report.pairs)[:2] == ["first", "first_part"]
 
 
 def test_only_errors_make_it_not_ok(report):

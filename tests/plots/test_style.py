@@ -53,6 +53,7 @@ PLOTS = {
     "comparison": lambda ax: plots.comparison(METHODS, ax=ax),
     "precision_recall": lambda ax: plots.precision_recall(TRUTH, FOUND, ["a", "b"], ax=ax),
     "feature_tree": lambda ax: plots.feature_tree(SELECTOR, ax=ax),
+    "filters": lambda ax: plots.filters(rng.normal(size=(3, 3, 3, 1, 5)), ax=ax),
     "froc": lambda ax: plots.froc(TRUTH, FOUND, ["a", "b"], ax=ax),
     "detections": lambda ax: plots.detections(rng.random((48, 64)), *ONE_OF_EACH, ["a", "b"], ax=ax, threshold=0.1),
     "worst_detections": lambda ax: plots.worst_detections(rng.random((2, 48, 64)), TRUTH, FOUND, ["a", "b"], ax=ax),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tumorkeras.auditing.plan import Plan
 
 COLUMNS = ["severity", "check", "code", "title", "samples", "effect", "mend", "files"]
+PAIR = ["first", "first_part", "first_class", "second", "second_part", "second_class", "similarity", "change"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -82,6 +83,23 @@ class AuditReport:
         """The name and the counts of the findings, in one line."""
         found = Counter(finding.severity for finding in self.findings)
         return f"{self.name}: " + ", ".join(counted(found[severity], severity) for severity in SEVERITIES)
+
+    @property
+    def pairs(self) -> pd.DataFrame:
+        """Near-duplicates, a row a pair, the most similar first: ids, parts and classes of both, and how they differ.
+
+        Examples
+        --------
+        >>> pair = {"first": "a.png", "second": "b.png", "similarity": 0.998, "change": "brightness"}
+        >>> found = Finding("duplicates", "near_duplicates", "note", "1 pair", figures={"pairs": [pair]})
+        >>> AuditReport("scans", (found,)).pairs[["first", "second", "change"]].to_numpy().tolist()
+        [['a.png', 'b.png', 'brightness']]
+        """
+        copies = [finding.figures.get("pairs", ()) for finding in self.findings if finding.check == "duplicates"]
+        rows = [row for pairs in copies for row in pairs]
+        # A pair across parts and across classes is in two findings.
+        table = pd.DataFrame(rows, columns=PAIR).drop_duplicates(["first", "second"])
+        return table.sort_values("similarity", ascending=False, kind="stable", ignore_index=True)
 
     def to_frame(self) -> pd.DataFrame:
         """A row a finding, with the number of samples that it is about."""

@@ -10,6 +10,7 @@ from tumorkeras.plots.detection import froc, precision_recall
 from tumorkeras.plots.detection_images import detections
 from tumorkeras.plots.detection_worst import worst_detections
 from tumorkeras.plots.feature_tree import feature_tree
+from tumorkeras.plots.filters import filters
 from tumorkeras.plots.heat_maps import heatmaps
 from tumorkeras.plots.images import reconstructions, tracks, volume_montage, volume_projection
 from tumorkeras.plots.learning import embedding, learning_curves
@@ -26,6 +27,7 @@ __all__ = [
     "detections",
     "embedding",
     "feature_tree",
+    "filters",
     "froc",
     "heatmaps",
     "learning_by_size",

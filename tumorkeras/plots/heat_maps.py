@@ -91,7 +91,7 @@ def heatmaps(
     bar = _draw(ax, np.concatenate([above, colors]), float(np.abs(values[chosen]).max()))
     ax.set_xticks(centres, [names[row] + note for row, (_, _, note) in zip(chosen, flat, strict=True)])
     ax.set_yticks([(height - 1) / 2, height * 1.5 + gap - 0.5], ["sample", "map"])
-    _add_bar(ax, bar, label)
+    add_bar(ax, bar, label)
     title = f"Maps: {len(chosen)} of {len(given)}{channel_note(given)}"
     return frameless(finish(ax, title))
 
@@ -154,7 +154,7 @@ def _draw(ax: Axes, values: Array, most: float) -> ScalarMappable:
     return mappable
 
 
-def _add_bar(ax: Axes, mappable: ScalarMappable, label: str) -> None:
+def add_bar(ax: Axes, mappable: ScalarMappable, label: str) -> None:
     """Put the colour bar right of the axes, as high as the pictures."""
     bar = ax.figure.colorbar(mappable, cax=ax.inset_axes((1.02, 0.0, 0.025, 1.0)))
     bar.outline.set_visible(False)

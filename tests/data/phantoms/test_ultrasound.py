@@ -99,6 +99,14 @@ def test_calipers_change_only_crosses_at_the_box():
         assert not (changed & ~near).any()
 
 
+def test_calipers_of_one_kind_leave_images_of_the_other_as_they_are():
+    options = {"size": SIZE, "without": 0, "most": 1, "seed": 3}
+    plain, marked = (simulate_ultrasound(8, **options, calipers=calipers) for calipers in (False, ["malignant"]))
+    changed = (plain.images != marked.images).any(axis=(1, 2))
+    np.testing.assert_array_equal(changed, plain.classes[:, 0] == 1)
+    assert set(changed) == {True, False}
+
+
 def level_of_lesions(kind, rows):
     """Mean grey value inside lesions and in what lies behind them, against what lies beside, at the same depth."""
     inside, behind = [], []
@@ -153,6 +161,8 @@ def test_lesions_are_darker_than_what_is_around_them_some_of_them_faintly():
         ("frequency_mhz", 0.5),
         ("blur_mm", -1),
         ("calipers", 1),
+        ("calipers", "malignant"),
+        ("calipers", ["cyst"]),
         ("seed", -1),
         ("seed", None),
     ],

@@ -85,7 +85,7 @@ class Series:
     depth_mm: float = 40.0
     frequency_mhz: float = 10.0
     blur_mm: float = 0.3
-    calipers: bool = False
+    calipers: bool | Sequence[LesionKind] = False
     seed: int = 0
 
     @property
@@ -120,8 +120,8 @@ class Series:
         field = physics.echoes(np.power(10, tissue.level_db / 10), scanner, rng, tissue.mirrors)
         envelope = physics.received(field, tissue.attenuation, scanner, rng)
         picture = physics.compressed(envelope, scanner, physics.gain_db(self.size[0], scanner))
-        if self.calipers:
-            draw_calipers(picture, [covered for _, covered in lesions])
+        marked = self.classes if self.calipers is True else self.calipers or ()
+        draw_calipers(picture, [covered for lesion, covered in lesions if lesion.kind in marked])
         return Phantom(picture, *self._described(lesions), mask)
 
     def _generators(self, number: int) -> list[np.random.Generator]:
@@ -154,7 +154,7 @@ def simulate_ultrasound(
     depth_mm: float = 40.0,
     frequency_mhz: float = 10.0,
     blur_mm: float = 0.3,
-    calipers: bool = False,
+    calipers: bool | Sequence[LesionKind] = False,
     seed: int = 0,
 ) -> Ultrasound:
     """Simulate ``n`` B-mode images of the breast with lesions, and say where they are.
@@ -183,8 +183,9 @@ def simulate_ultrasound(
         Of the pulse, 1 to 40 megahertz: the higher, the finer the speckle, and the stronger the shadows.
     blur_mm : float
         Standard deviation of the lesions' border, 0 to 5 millimetres.
-    calipers : bool
-        Burn a white cross into the image at each end of each lesion, as sonographers do. Nothing else changes.
+    calipers : bool or sequence of {"benign", "malignant"}
+        Burn a white cross into the image at each end of each lesion, as sonographers do; or only of the lesions of
+        these kinds, which is a shortcut to the class. Nothing else changes.
     seed : int
         At least 0. Image k is a function of the seed and k: it is the same whatever ``n`` is.
 
@@ -252,13 +253,15 @@ def _faults(**given: Any) -> list[str]:
         and len(size) == 2
         and all(is_integer(side) and side >= SMALLEST_PHANTOM for side in size)
     )
+    calipers = given["calipers"]
+    marks = isinstance(calipers, bool) or (isinstance(calipers, Sequence) and set(calipers) <= set(KINDS))
     known = 0 < len(classes) == len(set(classes)) and set(classes) <= set(KINDS)
     rules = {
         "n": (is_integer(given["n"]) and given["n"] >= 0, "an integer from 0"),
         "size": (sides, f"two integers from {SMALLEST_PHANTOM}, height and width"),
         "classes": (known, f"different ones of {', '.join(KINDS)}"),
         "most": (is_integer(given["most"]) and 1 <= given["most"] <= MOST, f"an integer from 1 to {MOST}"),
-        "calipers": (isinstance(given["calipers"], bool), "True or False"),
+        "calipers": (marks, f"True, False, or some of {', '.join(KINDS)}"),
         "seed": (is_integer(seed) and seed >= 0, "an integer from 0"),
     }
     for name, (low, high) in LIMITS.items():
