@@ -87,22 +87,10 @@ def file_name(task: str) -> str:
 def spec_of(task: str) -> DataSpec:
     """The spec of a task, changed as its variant and seed say."""
     name, variant, seed = parts_of(task)
-    values = DataSpec.from_yaml(EXAMPLES / f"{name}.yaml").to_dict()
+    spec = DataSpec.from_yaml(EXAMPLES / f"{name}.yaml")
     if variant:
-        for changes in (SMALLER, VARIANTS[variant][0]):
-            values = merged(values, changes)
-        values["name"] = f"{name}_{variant}"
-    if seed:
-        values = merged(values, {"training": {"seed": seed}})
-    return DataSpec.from_dict(values, folder=EXAMPLES)
-
-
-def merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """The values with some changed, section by section."""
-    found = dict(values)
-    for key, value in changes.items():
-        found[key] = merged(found[key], value) if isinstance(value, dict) and isinstance(found[key], dict) else value
-    return found
+        spec = spec.changed(**SMALLER).changed(**VARIANTS[variant][0], name=f"{name}_{variant}")
+    return spec.changed(training={"seed": seed}) if seed else spec
 
 
 def on_one_level(spec: DataSpec, samples: DetectionSamples) -> DataSpec:
@@ -111,7 +99,7 @@ def on_one_level(spec: DataSpec, samples: DetectionSamples) -> DataSpec:
     anchors = propose_anchors(boxes, tuple(spec.input.shape[:2]), spec.training.seed)
     sizes = sorted({size for level in anchors.sizes for size in level})
     given = {"strides": [32], "sizes": [sizes], "ratios": list(anchors.ratios)}
-    return DataSpec.from_dict(merged(spec.to_dict(), {"detector": {"anchors": given}}), folder=spec.folder)
+    return spec.changed(detector={"anchors": given})
 
 
 def trained(task: str, output: Path) -> tuple[DetectionSamples, dict[str, Any], dict[str, np.ndarray]]:

@@ -138,6 +138,30 @@ def test_plain_values_are_read_back(values):
     assert json.loads(spec.to_json()) == spec.to_dict()
 
 
+def test_a_changed_spec_keeps_what_is_not_named(tmp_path):
+    spec = DataSpec.from_dict(changed(training__epochs=3, training__augment=["flip", "rotate"]), folder=tmp_path)
+    other = spec.changed(name="other", training={"seed": 7, "augment": ["flip"]}, classifier={"filters": [4]})
+    values = spec.to_dict()
+    values["name"] = "other"
+    values["training"] |= {"seed": 7, "augment": ["flip"]}
+    values["classifier"] |= {"filters": [4]}
+    assert other.to_dict() == values
+    assert other.folder == tmp_path
+    assert spec == DataSpec.from_dict(changed(training__epochs=3, training__augment=["flip", "rotate"]))
+
+
+def test_a_section_takes_the_place_of_none():
+    anchors = {"strides": (4, 8), "sizes": ((10.0,), (20.0,)), "ratios": (1.0,)}
+    given = DataSpec.from_dict(SIMULATION).changed(detector={"anchors": anchors}).detector.anchors
+    assert given.sizes == [[10.0], [20.0]]
+
+
+def test_every_wrong_change_is_named():
+    with pytest.raises(SpecError) as error:
+        DataSpec.from_dict(SIMULATION).changed(training={"epochs": 0, "speed": 1}, colour="red")
+    assert [line.split(":")[0] for line in error.value.faults] == ["training.epochs", "training.speed", "colour"]
+
+
 def test_saving_where_it_lies_keeps_every_path(tmp_path, values):
     spec = DataSpec.from_dict(values, folder=tmp_path)
     assert DataSpec.from_yaml(spec.save(tmp_path / "copy.yaml")) == spec

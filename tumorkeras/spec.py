@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self, get_args
 
@@ -289,6 +289,24 @@ class DataSpec(Section):
         """Read a spec from a YAML (or JSON) file; relative paths start at the file's folder."""
         return cls.from_dict(read_mapping(path), folder=Path(path).parent, name=str(path))
 
+    def changed(self, **fields: Any) -> Self:
+        """The spec with other values in some fields; a mapping changes only those fields of a section that it names.
+
+        Raises
+        ------
+        SpecError
+            With every fault of the new values.
+
+        Examples
+        --------
+        >>> spec = DataSpec.from_dict({"name": "motion", "source": {"kind": "simulation"},
+        ...                            "input": {"shape": [101, 48, 48, 1]}, "training": {"epochs": 5}})
+        >>> longer = spec.changed(name="longer", training={"epochs": 40})
+        >>> longer.name, longer.training.epochs, longer.source == spec.source
+        ('longer', 40, True)
+        """
+        return self.from_dict(_merged(self.to_dict(), fields), self.folder, name=self.name)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain Python values, as JSON has them."""
         return self.model_dump(mode="json")
@@ -370,6 +388,15 @@ def _is_without_class(source: Any) -> bool:
     table = source.get("table")
     in_table = isinstance(table, dict) and table.get("class_column") is not None
     return source.get("kind") in UNCLASSED or (source.get("levels") == "none" and not in_table)
+
+
+def _merged(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with some changed, mappings field by field."""
+    found = dict(values)
+    for name, change in changes.items():
+        both = isinstance(found.get(name), dict) and isinstance(change, Mapping)
+        found[name] = _merged(found[name], change) if both else change
+    return found
 
 
 def _dump(values: dict[str, Any]) -> str:

@@ -20,7 +20,6 @@ from tumorkeras.comparison.region_training import train_crop_autoencoder, train_
 from tumorkeras.data.detection import DetectionSamples
 from tumorkeras.data.samples import Samples
 from tumorkeras.data.stored import choose
-from tumorkeras.spec import DataSpec
 from tumorkeras.training.detect import detect
 from tumorkeras.training.fit import fit
 from tumorkeras.training.fit_detector import anchors_of, fit_detector, warn_of_recall
@@ -75,7 +74,7 @@ def train_detector(
     backbone: str | None = None,
 ) -> Finder:
     """The spec's detector, with proposals of its own or from outside, and another backbone where one is named."""
-    spec = training.spec if backbone is None else _with_backbone(training.spec, backbone)
+    spec = training.spec if backbone is None else training.spec.changed(detector={"backbone": backbone})
     training = replace(training, spec=spec)
     keras.utils.set_random_seed(spec.training.seed)
     initial = None
@@ -88,11 +87,6 @@ def train_detector(
     epochs = spec.detector.epochs
     fit_detector(model, training, validation, spec.training, epochs=epochs, progress_bar=progress_bar)
     return partial(detect, model)
-
-
-def _with_backbone(spec: DataSpec, backbone: str) -> DataSpec:
-    values = spec.to_dict()
-    return DataSpec.from_dict({**values, "detector": {**values["detector"], "backbone": backbone}}, spec.folder)
 
 
 def _image_autoencoder(
