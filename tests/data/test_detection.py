@@ -179,6 +179,17 @@ def test_images_lie_on_the_canvas_with_their_boxes(folder):
     np.testing.assert_allclose(samples.placement(2).invert(square), [[16, 10, 36, 20]], atol=1e-5)
 
 
+def test_what_was_found_in_the_files_is_laid_upon_the_canvas(folder):
+    samples = loaded(folder).select([2, 0])
+    boxes = np.array([[[16, 10, 36, 20], [0, 0, 0, 0]], [[16, 10, 36, 20], [0, 0, 8, 8]]], "float32")
+    found = {"boxes": boxes, "scores": np.array([[0.9, 0], [0.8, 0.7]]), "classes": np.array([[1, -1], [0, 1]])}
+    placed = samples.on_canvas(found)
+    # Onto 24 x 32 the square image of 40 x 40 comes by 0.6, four pixels from the left; the others by a half.
+    expected = [[[13.6, 6, 25.6, 12], [0, 0, 0, 0]], [[8, 5, 18, 10], [0, 0, 4, 4]]]
+    np.testing.assert_allclose(placed["boxes"], expected, atol=1e-5)
+    assert placed["scores"] is found["scores"]
+
+
 def test_boxes_are_cut_at_the_edges_and_those_outside_are_left_out(folder):
     samples = loaded(folder)
     assert samples.boxes_of(1)[0].tolist() == [[8, 5, 18, 10], [30, 20, 32, 24]]

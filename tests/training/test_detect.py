@@ -58,6 +58,13 @@ def test_the_compiled_call_takes_any_number_of_images_of_any_size(network):
     assert call.experimental_get_tracing_count() == 1
 
 
+def test_many_compiled_detectors_are_not_warned_of(network, caplog, monkeypatch):
+    monkeypatch.setattr(tf.get_logger(), "propagate", True)
+    for _ in range(7):
+        compiled_detector(network)(tf.zeros((1, 64, 64, 1)))
+    assert "retracing" not in caplog.text
+
+
 def test_the_callback_logs_what_the_metric_says(lesions, network):
     """Of images whose objects are the first detections, but for every third, which is of the other class."""
     first = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tumorkeras.boxes import CORNERS, Letterbox, clip, letterbox, pad
+from tumorkeras.boxes import CORNERS, NO_CLASS, Letterbox, clip, letterbox, pad
 from tumorkeras.data.augment_boxes import augment_boxes
 from tumorkeras.data.cache import in_pieces, rows_of
 from tumorkeras.data.catalog import Catalog, catalog_of
@@ -109,6 +109,12 @@ class DetectionSamples(Parted):
         placed = self.placement(sample)
         down, across = placed.size[0] / placed.height, placed.size[1] / placed.width
         return clip(boxes * np.array([across, down, across, down], "float32"), placed.size)
+
+    def on_canvas(self, objects: Mapping[str, Any]) -> dict[str, Any]:
+        """Padded arrays, a row a sample, with ``boxes`` in pixels of the files: the same in pixels of ``images``."""
+        boxes = [self.placement(k).apply(own) for k, own in enumerate(np.asarray(objects["boxes"]))]
+        held = np.asarray(objects["classes"])[..., None] != NO_CLASS
+        return {**objects, "boxes": np.where(held, np.stack(boxes), 0)}
 
     @property
     def most_objects(self) -> int:

@@ -54,12 +54,7 @@ class Scene:
     @cached_property
     def on_canvas(self) -> tuple[Padded, Padded]:
         """Truth and detections in pixels of the canvas, as the images are held."""
-        return self._placed(self.truth), self._placed(self.found)
-
-    def _placed(self, objects: Padded) -> Padded:
-        boxes = [self.samples.placement(k).apply(own) for k, own in enumerate(np.asarray(objects["boxes"]))]
-        held = np.asarray(objects["classes"])[..., None] >= 0
-        return {**objects, "boxes": np.where(held, np.stack(boxes), 0)}
+        return self.samples.on_canvas(self.truth), self.samples.on_canvas(self.found)
 
 
 def scene_of(content: Content) -> Scene:

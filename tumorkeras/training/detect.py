@@ -96,7 +96,9 @@ def compiled_detector(model: keras.Model) -> Any:
     """A detector's inference call as one graph for every number and size of images."""
     inputs = {each.name: tf.TensorSpec(each.shape, tf.float32) for each in model.inputs}
     signature = inputs if len(inputs) > 1 else inputs["images"]
-    return tf.function(lambda images: model(images, training=False), input_signature=[signature])
+    graph = tf.function(lambda images: model(images, training=False), input_signature=[signature])
+    graph.get_concrete_function()  # traced now, as in predict.compiled: TensorFlow would warn of many detectors
+    return graph
 
 
 class DetectionAveragePrecision(keras.callbacks.Callback):
