@@ -24,6 +24,14 @@ def test_a_model_is_built_and_asked_in_silence():
     assert (done.stdout, done.stderr, done.returncode) == ("(1, 2)\n", "", 0)
 
 
+def test_rooms_are_imported_in_silence():
+    assert tumorkeras._ROOMS.isdisjoint(tumorkeras._HOMES)
+    names = ", ".join(sorted(tumorkeras._ROOMS))
+    done = run(f"from tumorkeras import {names}\nprint(*[room.__name__ for room in ({names})])")
+    expected = " ".join(f"tumorkeras.{name}" for name in sorted(tumorkeras._ROOMS)) + "\n"
+    assert (done.stdout, done.stderr, done.returncode) == (expected, "", 0)
+
+
 def test_names_that_need_no_tensorflow_do_not_start_it():
     done = run(
         "import sys, tumorkeras as tk\nfor name in tk._LIGHT: getattr(tk, name)\nsys.exit('tensorflow' in sys.modules)"

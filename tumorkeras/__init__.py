@@ -114,18 +114,22 @@ _LIGHT = {
     "write_annotations",
 }
 
+# Rooms that import TensorFlow: `from tumorkeras import comparison` asks here first, and so starts it quietly, too.
+_ROOMS = {"comparison", "layers", "models", "scoring", "serving", "training"}
+
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return _version()
-    if name not in _HOMES:
+    if name not in _HOMES and name not in _ROOMS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name not in _LIGHT:
         from tumorkeras.starting import start_tensorflow
 
         start_tensorflow()
-    home = import_module(f"{__name__}.{_HOMES[name]}")
-    value = home if name == _HOMES[name] else getattr(home, name)
+    place = _HOMES.get(name, name)
+    home = import_module(f"{__name__}.{place}")
+    value = home if name == place else getattr(home, name)
     globals()[name] = value
     return value
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from tumorkeras.comparison.feature_sets import HAND_MADE
 from tumorkeras.comparison.methods import BASELINES, METHODS
@@ -28,6 +28,19 @@ class Entry(NamedTuple):
         """
         usual = METHODS[self.method].reads != "features" or self.features == HAND_MADE
         return self.method if usual else f"{self.method}@{self.features}"
+
+    @classmethod
+    def of(cls, key: str) -> Self:
+        """The entry that has a key; a method that is not known here is one of features.
+
+        Examples
+        --------
+        >>> Entry.of("svm_rbf@clinical"), Entry.of("cnn")
+        (Entry(method='svm_rbf', features='clinical'), Entry(method='cnn', features='pixels'))
+        """
+        method, _, features = key.partition("@")
+        reads = METHODS[method].reads if method in METHODS else "features"
+        return cls(method, features or (HAND_MADE if reads == "features" else reads))
 
 
 def entries_of(methods: Sequence[str], features: Sequence[str]) -> list[Entry]:

@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from tumorkeras.errors import ModelError
 from tumorkeras.files import write_whole
 
 FOLDER = "comparison_folds"
+NO_RESULT = "is no result of a fold; remove it"
 
 
 def results_folder(output: Path) -> Path:
@@ -100,15 +102,46 @@ class FoldStore:
     def _read_all(self, folder: Path) -> None:
         faults = []
         for path in sorted(folder.glob("*.json")):
-            try:
-                saved = json.loads(path.read_text(encoding="utf-8"))
-                fingerprint, features, result = saved.pop("fingerprint"), saved.pop("features"), FoldResult(**saved)
-            except (ValueError, KeyError, TypeError, AttributeError):
-                faults.append(f"{path.name}: is no result of a fold; remove it")
+            saved = _read(path)
+            if saved is None:
+                faults.append(f"{path.name}: {NO_RESULT}")
                 continue
-            if fingerprint != self.fingerprint:
+            if saved.fingerprint != self.fingerprint:
                 faults.append(f"{path.name}: was made with other data, folds or settings")
-            elif features != self.features.get(result.entry, features):  # an entry that is not asked for may stay
+            elif saved.features != self.features.get(saved.result.entry, saved.features):
+                # an entry that is not asked for may stay
                 faults.append(f"{path.name}: was made with other features of the same name")
-            self._results[result.entry, result.fold] = result
+            self._results[saved.result.entry, saved.result.fold] = saved.result
         refuse_results(folder, faults)
+
+
+class _Saved(NamedTuple):
+    """A result with what it depends on, as in its file."""
+
+    fingerprint: str
+    features: str
+    result: FoldResult
+
+
+def read_results(folder: Path) -> list[FoldResult]:
+    """The results of single folds in a folder, whatever they depend on.
+
+    Raises
+    ------
+    ModelError
+        Naming the files that are no results.
+    """
+    saved = {path.name: _read(path) for path in sorted(folder.glob("*.json"))}
+    faults = [f"{name}: {NO_RESULT}" for name, each in saved.items() if each is None]
+    if faults:
+        raise ModelError(str(folder), faults)
+    return [each.result for each in saved.values() if each is not None]
+
+
+def _read(path: Path) -> _Saved | None:
+    """What a file holds; None where it is no result of a fold."""
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        return _Saved(saved.pop("fingerprint"), saved.pop("features"), FoldResult(**saved))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
