@@ -95,6 +95,20 @@ def test_select_and_part():
         test.part("val")
 
 
+def test_arrays_are_what_a_network_reads():
+    samples = load_samples(simulation())
+    drawn = samples.arrays()
+    assert drawn.shape == (len(samples), *samples.spec.input.shape)
+    assert drawn.dtype == np.float32
+    np.testing.assert_array_equal(samples.select(np.array([5, 2])).arrays(), drawn[[5, 2]])
+    # A spot is brightest in the pixel of the cell, which the rendering has put in the middle of its volume.
+    extent = (samples.values.max(axis=1) + samples.values.min(axis=1)) / 2
+    middle = (np.array(drawn.shape[2:4]) - 1) / 2
+    places = (samples.values - extent[:, None]) / 5 + middle[::-1]  # a pixel is 5 wide
+    brightest = np.stack(np.unravel_index(drawn[0].reshape(len(drawn[0]), -1).argmax(axis=1), drawn.shape[2:4]), axis=1)
+    assert np.abs(brightest[:, ::-1] - places[0]).max() <= 0.51
+
+
 def test_tracks_that_leave_are_dropped_and_counted_by_class():
     spec = simulation(rendering={"outside": "drop"}, input={"shape": [8, 12, 12, 1], "spacing": [1, 2, 2]})
     samples = load_samples(spec)

@@ -67,6 +67,12 @@ class Samples(Parted):
         """Class ids (n,) int64."""
         return self.table["class_id"].to_numpy("int64")
 
+    def arrays(self) -> np.ndarray:
+        """What a network reads, (n, \\*input.shape) float32, all in memory; of tracks the volumes drawn of them."""
+        from tumorkeras.data.pipeline import arrays_of  # late: it loads TensorFlow
+
+        return arrays_of(self)
+
     def content(self) -> Iterator[np.ndarray]:
         """Values and labels."""
         for rows in in_pieces(len(self)):
