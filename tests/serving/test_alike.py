@@ -110,3 +110,13 @@ def test_all_together_hold_no_more_than_the_limit(content):
 
 def test_of_an_empty_batch_there_is_none():
     assert ALIKE[1](tf.constant([], tf.string))[0].shape == (0,)
+
+
+@pytest.mark.parametrize(
+    "contents", [[b"Dear colleague,"], [JPEG, b"Dear colleague,", PNG], [b"Dear colleague,", JPEG]]
+)
+def test_what_is_no_jpeg_is_left_out_without_a_word(contents, capfd):
+    """The library of JPEG writes to standard error by itself."""
+    rows, _ = ALIKE[1](tf.constant(contents))
+    assert rows.numpy().tolist() == ([0] if contents[0] == JPEG else [])
+    assert "JPEG" not in capfd.readouterr().err

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tumorkeras.serving.decoding import (
     EXIF_IN_JPEG,
     EXIF_IN_PNG,
+    JPEG_START,
     JPEG_TRANSFORM,
     PNG_HEAD,
     PNG_START,
@@ -55,15 +56,26 @@ def decode_alike(contents: tf.Tensor, channels: int, max_pixels: int) -> tuple[t
     >>> rows.numpy().tolist(), images.shape.as_list()
     ([0, 2], [2, 2, 2, 1])
     """
-    first = tf.strings.reduce_join(contents[:1])  # empty where there is none
+    first = _first_of(contents)
     most = max_pixels // tf.maximum(tf.size(contents, tf.int64), 1)
+
+    def jpegs() -> tuple[tf.Tensor, tf.Tensor]:
+        # Of anything else libjpeg would complain on standard error, which is the log of a server.
+        own = tf.where(tf.equal(tf.strings.substr(contents, 0, len(JPEG_START)), JPEG_START), contents, "")
+        return _batch(_upright(own, EXIF_IN_JPEG), _like_jpeg(_first_of(own), most))
+
     rows, pixels = tf.cond(
         tf.equal(tf.strings.substr(first, 0, len(PNG_START)), PNG_START),
         lambda: _batch(_upright(contents, EXIF_IN_PNG), _like_png(first, most)),
-        lambda: _batch(_upright(contents, EXIF_IN_JPEG), _like_jpeg(first, most)),
+        jpegs,
     )
     images = with_channels(tf.cast(pixels, tf.float32), channels)
     return rows, tf.ensure_shape(images, (None, None, None, channels))
+
+
+def _first_of(contents: tf.Tensor) -> tf.Tensor:
+    """The first of some strings; empty where there is none."""
+    return tf.strings.reduce_join(contents[:1])
 
 
 def _batch(contents: tf.Tensor, decode: Step) -> tuple[tf.Tensor, tf.Tensor]:
