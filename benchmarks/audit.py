@@ -1,4 +1,4 @@
-"""What `tumorkeras init` and `tumorkeras audit` say of real data that nobody described: the README's table and picture.
+"""What `tumorkeras init` and `tumorkeras audit` say of data that nobody described: table and picture of docs/data.md.
 
     TUMORKERAS_DATA=... python benchmarks/audit.py [--output docs/images/audit.png]
 

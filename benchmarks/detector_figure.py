@@ -1,4 +1,4 @@
-"""The README's picture of the detector: simulated lesions, found and missed, and how many for how many false alarms.
+"""The picture of the detector's page: simulated lesions, found and missed, and how many for how many false alarms.
 
     python benchmarks/detector_figure.py RUN_FOLDER [--output docs/images/detector.png]
 

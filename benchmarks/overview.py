@@ -1,8 +1,9 @@
-"""The README's picture: simulated tracks, one of them as a volume, its reconstruction, and the methods compared.
+"""The README's picture, a line for images and one for motion: what is given, what a model makes of it, how good it is.
 
     python benchmarks/overview.py RUN_FOLDER [--output docs/images/overview.png]
 
-RUN_FOLDER is what ``tumorkeras run`` made of ``data_spec.yaml``: its autoencoder and comparison.csv are read.
+RUN_FOLDER is what ``tumorkeras run`` made of ``data_spec.yaml``. The detector that it exported answers the test images,
+which nothing has learnt from; its autoencoder and comparison.csv are read. Nothing is trained.
 """
 
 from __future__ import annotations
@@ -20,21 +21,28 @@ matplotlib.use("Agg")
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from matplotlib import pyplot as plt
 
-from tumorkeras import load, load_samples, plots
+from tumorkeras import load, load_detection, load_samples, plots
+from tumorkeras.data.detection import DetectionSamples
 from tumorkeras.data.samples import Samples
 from tumorkeras.files import write_whole
 from tumorkeras.models import target_of
 from tumorkeras.plots.style import INK, color_of
 from tumorkeras.training import TrainedModel
+from tumorkeras.training.detect import truth_of
 from tumorkeras.training.predict import predict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.gridspec import SubplotSpec
 
 OUTPUT = Path(__file__).parents[1] / "docs" / "images" / "overview.png"
-SIZE, DPI = (9.4, 3.0), 170  # inches: about 1600 x 500 pixels, in which the plots' text is large
+SIZE, DPI = (9.4, 5.4), 170  # inches: about 1600 x 920 pixels, in which the plots' text is large
+LINES = [2.4, 3.0]  # of the height
+IMAGES = 2
 EACH = 3  # tracks of a kind
 SLICES = 4
 KINDS = {"random_walk": "random walk", "levy_flight": "Lévy flight", "fractional_brownian": "fractional Brownian"}
@@ -48,6 +56,45 @@ METHODS = {
     "cnn": "3D CNN",
     "autoencoder_cnn": "autoencoder, 3D CNN",
 }
+
+
+def served(export: Path, images: np.ndarray) -> dict[str, np.ndarray]:
+    """What the SavedModel answers, called as TF Serving calls it."""
+    answer = tf.saved_model.load(str(export)).signatures["serving_default"](inputs=tf.constant(images, tf.float32))
+    return {name: value.numpy() for name, value in answer.items()}
+
+
+def draw_images(
+    samples: DetectionSamples,
+    truth: dict[str, np.ndarray],
+    found: dict[str, np.ndarray],
+    threshold: float,
+    panels: dict[str, Axes],
+) -> None:
+    """The first images with lesions, whatever was found in them: as they are described, and as they are answered."""
+    nothing = {"boxes": np.zeros((0, 4)), "scores": np.zeros(0), "classes": np.zeros(0, int)}
+    chosen = np.flatnonzero((truth["classes"] >= 0).any(axis=1))[:IMAGES]
+    for place, k in enumerate(chosen):
+        own, answer = ({key: each[key][k] for key in nothing if key in each} for each in (truth, found))
+        image = samples.images[samples.rows[k]][..., 0]
+        given, answered = panels[f"given {place}"], panels[f"answered {place}"]
+        plots.detections(image, own, nothing, samples.classes, given)
+        plots.detections(image, None, answer, samples.classes, answered, threshold)
+        for ax in (given, answered):
+            ax.set_title("", loc="left")
+            ax.set_anchor("N")
+            if ax.get_legend():
+                ax.get_legend().remove()
+    heading(panels["given 0"], "Images with boxes")
+    heading(panels["answered 0"], "Boxes that the export serves")
+
+
+def draw_found(truth: dict[str, np.ndarray], found: dict[str, np.ndarray], samples: DetectionSamples, ax: Axes) -> None:
+    """How many lesions are found for how many false alarms."""
+    plots.froc(truth, found, list(samples.classes), ax)
+    ax.legend(loc="lower right", fontsize=7, frameon=False)
+    ax.tick_params(labelsize=8)
+    heading(ax, "Lesions found, test part")
 
 
 def typical(samples: Samples, class_id: int, count: int) -> np.ndarray:
@@ -73,7 +120,7 @@ def draw_tracks(samples: Samples, ax: Axes) -> None:
         name = KINDS.get(name, name)
         ax.text(-0.5 * wide, (0.4 - class_id) * high, name, color=color_of(class_id), fontsize=9, va="bottom")
     ax.set_axis_off()
-    heading(ax, "Tracks")
+    heading(ax, "Tracks of cells")
 
 
 def draw_volume(volume: np.ndarray, title: str, ax: Axes, limits: tuple[float, float]) -> None:
@@ -100,21 +147,40 @@ def heading(ax: Axes, text: str) -> None:
     ax.set_title(text, loc="left", fontsize=10.5, color=INK, fontweight="bold")
 
 
-def overview(autoencoder: TrainedModel, table: pd.DataFrame) -> bytes:
-    """The whole picture as PNG."""
+def line_of_images(detector: TrainedModel, export: Path, figure: Figure, line: SubplotSpec) -> None:
+    """Images, what the export answers, and how many lesions that finds."""
+    samples = load_detection(detector.spec).part("test")
+    truth, found = truth_of(samples), served(export, samples.images[samples.rows])
+    names = [f"{what} {k}" for what in ("given", "answered") for k in range(IMAGES)]
+    grid = line.subgridspec(1, len(names) + 1, width_ratios=[1] * len(names) + [1.25])
+    panels = {name: figure.add_subplot(grid[k]) for k, name in enumerate(names)}
+    draw_images(samples, truth, found, detector.card["threshold"], panels)
+    draw_found(truth, found, samples, figure.add_subplot(grid[-1]))
+
+
+def line_of_motion(autoencoder: TrainedModel, table: pd.DataFrame, figure: Figure, line: SubplotSpec) -> None:
+    """Tracks, a volume and its reconstruction, and the methods compared."""
     samples = load_samples(autoencoder.spec)
     unseen = samples.part("test")
     shown = unseen.select(typical(unseen, len(samples.classes) - 1, 1))
     given, returned = predict(target_of(autoencoder.model), shown)[0], predict(autoencoder.model, shown)[0]
-    figure = plt.figure(figsize=SIZE, layout="constrained")
-    panels = figure.subplot_mosaic(
-        [["tracks", "volume", "methods"], ["tracks", "returned", "methods"]], width_ratios=[2.5, 3.9, 2.3]
-    )
-    draw_tracks(samples, panels["tracks"])
+    grid = line.subgridspec(2, 3, width_ratios=[2.5, 3.9, 2.3])
+    draw_tracks(samples, figure.add_subplot(grid[:, 0]))
     limits = (float(given.min()), float(given.max()))
-    draw_volume(given, "A track drawn as a volume", panels["volume"], limits)
-    draw_volume(returned, "What the autoencoder gives back", panels["returned"], limits)
-    draw_comparison(table, panels["methods"])
+    draw_volume(given, "A track drawn as a volume", figure.add_subplot(grid[0, 1]), limits)
+    draw_volume(returned, "What the autoencoder gives back", figure.add_subplot(grid[1, 1]), limits)
+    draw_comparison(table, figure.add_subplot(grid[:, 2]))
+
+
+def overview(folder: Path) -> bytes:
+    """The whole picture as PNG."""
+    (autoencoder,) = (folder / "models").glob("*_autoencoder")
+    (detector,) = (folder / "phantoms" / "models").glob("*_detector")
+    (export,) = (folder / "phantoms" / "exports").glob("*_detector/1")
+    figure = plt.figure(figsize=SIZE, layout="constrained")
+    images, motion = figure.add_gridspec(2, 1, height_ratios=LINES)
+    line_of_images(load(detector), export, figure, images)
+    line_of_motion(load(autoencoder), pd.read_csv(folder / "comparison.csv"), figure, motion)
     return plots.to_png(figure, dpi=DPI)
 
 
@@ -124,8 +190,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, metavar="RUN_FOLDER")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args()
-    (found,) = (options.folder / "models").glob("*_autoencoder")
-    picture = overview(load(found), pd.read_csv(options.folder / "comparison.csv"))
+    picture = overview(options.folder)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     write_whole(options.output, picture)
     print(f"{options.output}: {len(picture):,} bytes")

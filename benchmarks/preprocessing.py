@@ -1,4 +1,4 @@
-"""The README's picture of the preprocessing steps: two ultrasound images before and after each.
+"""The picture of the preprocessing steps in docs/data.md: two ultrasound images before and after each.
 
     TUMORKERAS_DATA=... python benchmarks/preprocessing.py [--output docs/images/preprocessing.png]
 

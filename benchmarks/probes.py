@@ -1,4 +1,4 @@
-"""The README's figures on shortcuts and batch effects: what the audit's probes find on real data and on planted faults.
+"""The figures of docs/data.md on shortcuts and batch effects: what its probes find on real data and in planted faults.
 
     TUMORKERAS_DATA=... python benchmarks/probes.py [real] [planted] [offsets] [clean] [--output FILE.md]
 

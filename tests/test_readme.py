@@ -33,27 +33,29 @@ LESIONS = {
 FIRST, SECOND = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
-def test_the_python_lines_run(tmp_path, monkeypatch, capsys):
-    (tmp_path / "data_spec.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {}
-    exec(FIRST, names)
-    predictions = names["predictions"]
-    assert isinstance(predictions, pd.DataFrame)
-    assert (predictions["status"] == "ok").all()
-    assert len(predictions) == 9  # 15 % of 60
-    assert (tmp_path / "out" / "exports" / "classifier" / "1" / "saved_model.pb").is_file()
-    assert "svm_linear" in capsys.readouterr().out
-
-
-def test_the_lines_of_the_detector_run(tmp_path, monkeypatch, capsys):
+def test_the_ten_lines_run(tmp_path, monkeypatch, capsys):
     (tmp_path / "examples").mkdir()
     (tmp_path / "examples" / "phantoms.yaml").write_text(yaml.safe_dump(LESIONS), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    exec(SECOND, names)
-    assert names["found"]["boxes"].shape == (4, 100, 4)
+    exec(FIRST, names)
     assert (tmp_path / "out" / "exports" / "detector" / "1" / "saved_model.pb").is_file()
+    scores = names["scores"]
+    assert isinstance(scores, pd.DataFrame)
+    assert scores["id"].nunique() == 3  # 15 % of 20
     printed = capsys.readouterr().out
+    assert "lesions: 0 errors" in printed
     assert "FROC mean" in printed
+    assert "as the model does: True" in printed
     assert "xmin" in printed
+
+
+def test_the_lines_of_motion_run(tmp_path, monkeypatch, capsys):
+    (tmp_path / "data_spec.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(SECOND, names)
+    assert set(names["table"]["method"]) == {"majority", "trivial", "svm_linear", "cnn"}
+    printed = capsys.readouterr().out
+    assert "macro_sensitivity" in printed
+    assert "svm_linear" in printed
