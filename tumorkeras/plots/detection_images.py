@@ -201,7 +201,7 @@ def _text(ax: Axes, x: float, y: float, words: str, label: int, side: str) -> Te
 
 def _keep_inside(ax: Axes, texts: Sequence[Text]) -> None:
     """Move texts that reach over the edge of the axes."""
-    ax.figure.draw_without_rendering()  # type: ignore[union-attr]  # only then texts have a size
+    ax.get_figure(root=True).draw_without_rendering()  # type: ignore[union-attr]  # only then texts have a size
     frame = ax.get_window_extent()
     for text in texts:
         extent, place = text.get_window_extent(), ax.transData.transform(text.get_position())
