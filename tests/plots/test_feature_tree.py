@@ -54,6 +54,18 @@ def test_sizes_follow_relevance():
     plots.to_png(ax)
 
 
+def test_names_of_neighbours_do_not_touch():
+    """24 leaves around the middle: those left and right of the top are at one height, and near."""
+    edges = [(0, leaf, False) for leaf in range(1, 25)]
+    ax = plots.feature_tree(selector_of(edges, [6, 7], 25, feature_names_in_=[f"a_long_name_{k}" for k in range(25)]))
+    ax.figure.canvas.draw()
+    one, other = (text.get_window_extent() for text in ax.texts)
+    assert one.x0 < other.x1
+    assert other.x0 < one.x1  # side by side there is no room
+    assert not one.overlaps(other)
+    plots.to_png(ax)
+
+
 def test_names_of_columns_are_shown_unless_they_are_too_many():
     names = np.array(["speed", "turns", "c", "d", "e", "f"], dtype=object)
     ax = plots.feature_tree(selector_of([(0, 1, True)], [0, 1], feature_names_in_=names))

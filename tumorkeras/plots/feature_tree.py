@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_NAMES = 40
+# In points, of a figure of its own: the larger side of the tree, a letter, a line; where a name goes, the best first.
+HEIGHT, LETTER, LINE = 330.0, 4.8, 11.0
+HEIGHTS = (13.0, -13.0, 24.0, -24.0)
 
 
 def feature_tree(selector: Any, ax: Axes | None = None) -> Axes:
@@ -90,9 +93,32 @@ def _draw_features(ax: Axes, selector: Any, relevant: NDArray[np.intp], places: 
 
     halo = [withStroke(linewidth=2.5, foreground="white")]
     names = getattr(selector, "feature_names_in_", [f"x{k}" for k in range(len(selector.group_))])
-    for feature, spot in zip(relevant[kept], spots[kept], strict=True):
-        text = ax.annotate(str(names[feature]), spot, (0, 9), textcoords="offset points", fontsize=8, ha="center")
+    shown = [str(names[feature]) for feature in relevant[kept]]
+    points = spots[kept] * HEIGHT / (np.ptp(spots, axis=0).max() or 1.0)
+    for name, spot, up in zip(shown, spots[kept], _heights(points, shown), strict=True):
+        text = ax.annotate(name, spot, (0, up), textcoords="offset points", fontsize=8, ha="center", va="center")
         text.set(color=INK, path_effects=halo)
+
+
+def _heights(points: NDArray, names: list[str]) -> list[float]:
+    """How far above its spot (n, 2) each name is written, in points, so that no two of them touch where that can be.
+
+    Examples
+    --------
+    >>> _heights(np.array([[0.0, 0.0], [9.0, 1.0], [0.0, 90.0]]), ["speed", "turns", "path"])
+    [-13.0, 13.0, 13.0]
+    """
+    heights = [HEIGHTS[0]] * len(names)
+    taken: list[tuple[float, float, float]] = []  # middle and half of the width
+    for row in np.argsort(-points[:, 1], kind="stable"):
+        x, y = points[row]
+        half = len(names[row]) * LETTER / 2
+        for up in HEIGHTS:
+            if all(abs(x - left) > half + other or abs(y + up - level) > LINE for left, level, other in taken):
+                heights[row] = up
+                break
+        taken.append((x, y + heights[row], half))
+    return heights
 
 
 def _places(tree: pd.DataFrame, relevant: NDArray[np.intp]) -> dict[int, NDArray]:
