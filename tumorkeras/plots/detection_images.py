@@ -110,7 +110,7 @@ def detections(
     draw_boxes(ax, scenes.truth, View(), linewidth=1.8)
     draw_boxes(ax, scenes.found[shown], View(), dashed=True)
     _label(ax, scenes, shown)
-    title = f"Predictions (dashed) from score {threshold:g}: {len(shown)}"
+    title = f"Predictions (dashed) from score {threshold:.3g}: {len(shown)}"
     return bare(finish(ax, title if truth is None else f"Truth (solid): {len(scenes.truth)}. {title}"))
 
 

@@ -114,7 +114,7 @@ def worst_detections(
     ax.set_ylim(rows * (1 + GAP + CAPTION) - GAP, 0)
     ax.set_aspect("equal")
     named = "Misses" if kind == "misses" else "False alarms"
-    title = f"{named}: {len(errors)} of {total}, score {threshold:g}, IoU {iou:g}"
+    title = f"{named}: {len(errors)} of {total}, score {threshold:.3g}, IoU {iou:g}"
     return bare(finish(ax, title))
 
 
