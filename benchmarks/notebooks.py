@@ -1,9 +1,9 @@
 """The notebooks, run from top to bottom, with their outputs kept in them; how long each takes.
 
-    python benchmarks/notebooks.py [notebooks/1_look_at_your_data.ipynb ...] [--write README.md]
+    python benchmarks/notebooks.py [notebooks/1_look_at_your_data.ipynb ...]
 
 Each runs in a kernel of its own and in an empty folder, and is written back with its outputs; one that fails is left as
-it was. ``--write`` puts the table between ``<!-- notebooks -->`` and ``<!-- /notebooks -->`` of a page.
+it was.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from pages import put_between_marks
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -56,16 +55,10 @@ def written(path: Path) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("notebooks", nargs="*", type=Path, default=sorted(FOLDER.glob("*.ipynb")))
-    parser.add_argument("--write", type=Path)
     options = parser.parse_args()
-    lines = ["| notebook | seconds |", "| --- | ---: |"]
+    print(f"{platform.machine()}, {os.cpu_count()} CPUs, one run, seconds:")
     for path in options.notebooks:
-        seconds = written(path)
-        lines.append(f"| [{path.stem}](notebooks/{path.name}) | {seconds:.0f} |")
-        print(lines[-1], flush=True)
-    lines += ["", f"{platform.machine()}, {os.cpu_count()} CPUs, one run."]
-    if options.write:
-        put_between_marks(options.write, "notebooks", "\n".join(lines))
+        print(f"{path.stem:<24} {written(path):4.0f}", flush=True)
 
 
 if __name__ == "__main__":
