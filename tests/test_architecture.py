@@ -29,6 +29,7 @@ TIERS = [
         "palette",
         "machine",
         "progress",
+        "standard_error",
         "spec",
         "spec_faults",
         "spec_file",

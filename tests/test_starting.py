@@ -52,3 +52,12 @@ def test_what_fails_behind_the_silence_is_shown(capfd):
         os.write(2, b"nobody needs this\n")
     os.write(2, b"back\n")
     assert capfd.readouterr().err == "dlopen: libcuda.so is damaged\nback\n"
+
+
+def test_a_process_without_standard_error_starts_as_well():
+    """As a service may be run: the descriptor closed, and nothing in its place in Python."""
+    code = (
+        "import os, sys; os.close(2); sys.stderr = None; import tumorkeras as tk; print(tk.build_classifier.__name__)"
+    )
+    done = run(code)
+    assert (done.stdout, done.returncode) == ("build_classifier\n", 0)

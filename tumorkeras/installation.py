@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import platform
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import Any, NamedTuple
@@ -171,11 +170,7 @@ def _devices() -> str:
     start_tensorflow()
     import tensorflow as tf
 
-    return ", ".join(_named(tf.config.list_physical_devices()))
-
-
-def _named(devices: Iterable[Any]) -> list[str]:
-    return [re.sub(r"^/physical_device:", "", device.name) for device in devices]
+    return ", ".join(device.name.removeprefix("/physical_device:") for device in tf.config.list_physical_devices())
 
 
 def _opencv() -> str:

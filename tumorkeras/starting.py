@@ -6,7 +6,9 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+from tumorkeras.standard_error import redirected
 
 
 def start_tensorflow() -> None:
@@ -27,17 +29,12 @@ def start_tensorflow() -> None:
 @contextmanager
 def standard_error_kept() -> Iterator[None]:
     """Keep what is written to the file descriptor of standard error; it is shown only if the work fails."""
-    sys.stderr.flush()
-    saved = os.dup(2)
     with tempfile.TemporaryFile() as kept:
-        os.dup2(kept.fileno(), 2)
         try:
-            yield
+            with redirected(kept.fileno()):
+                yield
         except BaseException:
             kept.seek(0)
-            os.write(saved, kept.read())
+            with suppress(OSError):  # closed: nobody could read it
+                os.write(2, kept.read())
             raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(saved, 2)
-            os.close(saved)
