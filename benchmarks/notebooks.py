@@ -34,8 +34,10 @@ def executed(path: Path) -> nbformat.NotebookNode:
     notebook = nbformat.read(path, as_version=4)
     # Nothing of a machine's own Jupyter, and no times of day, which would be other lines in every run.
     client = NotebookClient(notebook, timeout=LONGEST, kernel_name="python3", record_timing=False)
+    # A backend that is set for scripts would keep the figures out of the notebook.
+    environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
     with tempfile.TemporaryDirectory(prefix="tumorkeras-notebook-") as folder:
-        client.execute(cwd=folder)
+        client.execute(cwd=folder, env=environment)
     for cell in notebook.cells:
         if cell.cell_type == "code":  # of a progress bar, gone when its work is done, a page would show the start
             cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
