@@ -1,13 +1,14 @@
 """Scoring a folder of images: rates and memory of score beside the loops that people write, all in one run.
 
     TUMORKERAS_DATA=... python benchmarks/scoring.py EXPORT [--images 1000] [--runs 3] [--ways NAME ...]
-        [--one-size] [--write docs/scoring.md] [--sizing docs/scaling.md]
+        [--folder busi/images] [--one-size] [--write docs/scoring.md README.md] [--sizing docs/scaling.md]
 
-EXPORT is the export of a classifier of images. The files are those of busi, in turn, as many as asked for; their sizes
-differ, so that few of them share a batch, unless ``--one-size`` makes 512 x 512 of each. Every way runs RUNS times in
-a process of its own, the ways taking turns, so that a drift of the machine reaches every row alike; the table gives the
-median and the range of the time from the first file to the last answer, and the start (imports, loading, first call)
-apart. Memory is the peak of the process and those that it starts, Spark's Java among them.
+EXPORT is the export of a model of images. The files are those of FOLDER of the data, in turn, as many as asked for;
+those of busi differ in size, so that few of them share a batch, unless ``--one-size`` makes 512 x 512 of each. Every
+way runs RUNS times in a process of its own, the ways taking turns, so that a drift of the machine reaches every row
+alike; the table gives the median and the range of the time from the first file to the last answer, and the start
+(imports, loading, first call) apart. Ways of a format that the export does not have are left out. Memory is the peak of
+the process and those that it starts, Spark's Java among them.
 
 "decoding alone" reads the files into arrays by the processes of score, "signature alone" gives arrays that lie ready to
 the compiled signature in the batches that score makes: score should take at most 1.1 times their sum.
@@ -26,7 +27,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -34,6 +37,8 @@ import cv2
 import numpy as np
 import psutil
 from pages import put_between_marks
+
+from tumorkeras import DataSpec
 
 BATCH = 32
 SIDE = 512  # of the images of one size
@@ -47,7 +52,7 @@ def decoding(export: Path, files: list[str]) -> Iterator[None]:
     from tumorkeras.machine import processors
     from tumorkeras.scoring.reading import Readers, Sample
 
-    with Readers(processors(), Sample((None, None, 1))) as readers:
+    with Readers(processors(), Sample((None, None, channels_of(export)))) as readers:
         list(readers.read(files[:BATCH]))
         yield None
         for _ in readers.read(files):
@@ -61,7 +66,8 @@ def signature(export: Path, files: list[str]) -> Iterator[None]:
     from tumorkeras.scoring.predictor import load_predictor
 
     predictor = load_predictor(export)
-    images = [grey(file) for file in files]
+    channels = channels_of(export)
+    images = [picture(file, channels) for file in files]
     batches = []
     for window in windows_of(len(files), BATCH):
         batches += [batch for _, batch in of_one_size(images[window.start : window.stop], BATCH)]
@@ -76,29 +82,31 @@ def loop(export: Path, files: list[str]) -> Iterator[None]:
     import tensorflow as tf
 
     loaded = tf.saved_model.load(str(export))
-    call = loaded.signatures["serving_uint8"]
-    call(inputs=tf.constant(grey(files[0])[None]))
+    call, channels = loaded.signatures["serving_uint8"], channels_of(export)
+    call(inputs=tf.constant(picture(files[0], channels)[None]))
     yield None
     for file in files:
-        call(inputs=tf.constant(grey(file)[None]))
+        call(inputs=tf.constant(picture(file, channels)[None]))
 
 
 def keras_predict(export: Path, files: list[str]) -> Iterator[None]:
     """Files scaled to the canvas, in batches of 32 through Model.predict of the same network."""
     import keras
 
-    from tumorkeras import DataSpec
     from tumorkeras.data.canvas import letterbox
-    from tumorkeras.training.networks import classifier_of
+    from tumorkeras.training.networks import autoencoder_of, classifier_of, detector_of
 
-    spec = DataSpec.from_yaml(export / "assets.extra" / "data_spec.yaml")
-    height, width, _ = spec.input.shape
+    spec, card = spec_of(export), card_of(export)
+    height, width, channels = spec.input.shape
+    classes = len(card["classes"])
+    build = {"autoencoder": autoencoder_of, "classifier": partial(classifier_of, num_classes=classes)}
     keras.utils.set_random_seed(0)
-    model = classifier_of(spec, 2)
+    model = {**build, "detector": partial(detector_of, num_classes=classes)}[card["kind"]](spec)
     model.predict(np.zeros((BATCH, *spec.input.shape)), verbose=0)
     yield None
     for start in range(0, len(files), BATCH):
-        canvases = [letterbox(grey(file), height, width) for file in files[start : start + BATCH]]
+        chosen = files[start : start + BATCH]
+        canvases = [letterbox(picture(file, channels), height, width) for file in chosen]
         model.predict(np.stack(canvases), verbose=0)
 
 
@@ -108,10 +116,11 @@ def tf_data(export: Path, files: list[str]) -> Iterator[None]:
 
     loaded = tf.saved_model.load(str(export))
     call = loaded.signatures["serving_default"]
+    height, width, channels = spec_of(export).input.shape
 
     def read(file: tf.Tensor) -> tf.Tensor:
-        image = tf.io.decode_image(tf.io.read_file(file), channels=1, expand_animations=False)
-        return tf.image.resize_with_pad(image, 64, 64, antialias=True)
+        image = tf.io.decode_image(tf.io.read_file(file), channels=channels, expand_animations=False)
+        return tf.image.resize_with_pad(image, height, width, antialias=True)
 
     def stream(chosen: list[str]) -> tf.data.Dataset:
         images = tf.data.Dataset.from_tensor_slices(chosen).map(read, num_parallel_calls=tf.data.AUTOTUNE)
@@ -155,20 +164,37 @@ WAYS: dict[str, Way] = {
     "score, runtime=openvino": scoring(runtime="openvino"),
     "score, engine=spark": scoring(engine="spark"),
 }
+RUNTIME_FILES = {"onnx": "model.onnx", "openvino": "model.xml"}
 ENGINES = ("score, output=", "score, engine=spark")
 MANY, CLUSTER, CORES = 10**7, 64, os.cpu_count() or 1
 PARTS = ("decoding alone", "signature alone")
 OWN_AND_ENDED = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
 
 
-def grey(file: str) -> np.ndarray:
-    """An image as OpenCV reads it, (height, width, 1)."""
-    return cv2.imread(file, cv2.IMREAD_GRAYSCALE)[..., None]
+def spec_of(export: Path) -> DataSpec:
+    """What the model was trained with."""
+    return DataSpec.from_yaml(export / "assets.extra" / "data_spec.yaml")
 
 
-def make_files(folder: Path, count: int, *, one_size: bool) -> list[str]:
-    """As many files of busi as asked for: links to them, or PNG of one size."""
-    images = sorted((Path(os.environ["TUMORKERAS_DATA"]) / "busi" / "images").iterdir())
+def card_of(export: Path) -> dict[str, Any]:
+    """Of the model."""
+    return json.loads((export / "assets.extra" / "model_card.json").read_text(encoding="utf-8"))
+
+
+def channels_of(export: Path) -> int:
+    """1 for grey images, 3 for those of colour."""
+    return spec_of(export).input.shape[-1]
+
+
+def picture(file: str, channels: int) -> np.ndarray:
+    """An image as OpenCV reads it, (height, width, channels)."""
+    image = cv2.imread(file, cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR_RGB)
+    return image.reshape(*image.shape[:2], channels)
+
+
+def make_files(folder: Path, sources: Path, count: int, channels: int, *, one_size: bool) -> list[str]:
+    """As many files as asked for: links to those of a folder, or PNG of one size and so many channels."""
+    images = sorted(sources.iterdir())
     made = []
     for number in range(count):
         source = images[number % len(images)]
@@ -176,11 +202,17 @@ def make_files(folder: Path, count: int, *, one_size: bool) -> list[str]:
         if not one_size:
             place.symlink_to(source)
         elif number < len(images):
-            cv2.imwrite(str(place), cv2.resize(grey(str(source)), (SIDE, SIDE)))
+            cv2.imwrite(str(place), cv2.resize(picture(str(source), channels), (SIDE, SIDE)))
         else:
             os.link(made[number % len(images)], place)
         made.append(str(place))
     return made
+
+
+def runs_on(export: Path, way: str) -> bool:
+    """Whether an export has the format that a way asks for."""
+    _, _, runtime = way.partition("runtime=")
+    return not runtime or (export / "formats" / RUNTIME_FILES[runtime]).is_file()
 
 
 def run_way(name: str, export: Path, files: list[str]) -> None:
@@ -229,7 +261,7 @@ def memory_of(pid: int) -> float:
 
 def markdown(runs: dict[str, list[dict[str, float]]], count: int, *, one_size: bool) -> str:
     """A row a way."""
-    files = f"PNG of {SIDE} x {SIDE}" if one_size else "JPEG of their own sizes"
+    files = f"PNG of {SIDE} x {SIDE}" if one_size else "images of their own sizes"
     title = f"{count:,} {files}, batches of {BATCH}: median of {len(next(iter(runs.values())))} runs"
     lines = [f"{title} [range].", "", "| way | s | processor, s | images a second | start, s | peak memory, MB |"]
     lines.append("| --- |" + " ---: |" * 5)
@@ -277,27 +309,35 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--ways", nargs="+", choices=WAYS, metavar="NAME", default=list(WAYS), help=", ".join(WAYS))
     parser.add_argument("--one-size", action="store_true", help="all images 512 x 512")
-    parser.add_argument("--write", type=Path, help="page with marks <!-- scoring-IMAGES --> and their end")
+    parser.add_argument(
+        "--write", nargs="+", type=Path, default=[], help="pages with marks such as <!-- scoring-1000 -->"
+    )
     parser.add_argument("--sizing", type=Path, help="page with marks <!-- sizing -->")
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--listing", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", default="busi/images", help="of the data")
     options = parser.parse_args()
     if options.way:
         run_way(options.way, options.export, options.listing.read_text(encoding="utf-8").splitlines())
         return
     with tempfile.TemporaryDirectory() as folder:
-        files = make_files(Path(folder), options.images, one_size=options.one_size)
+        sources = Path(os.environ["TUMORKERAS_DATA"], options.folder)
+        channels = channels_of(options.export)
+        files = make_files(Path(folder), sources, options.images, channels, one_size=options.one_size)
         listing = Path(folder, "files.txt")
         listing.write_text("\n".join(files), encoding="utf-8")
-        runs: dict[str, list[dict[str, float]]] = {name: [] for name in options.ways}
+        ways = [name for name in options.ways if runs_on(options.export, name)]
+        runs: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
         for _ in range(options.runs):
             for name, found in runs.items():
                 found.append(measured(name, options.export, listing))
                 print(f"{name}: {found[-1]}", file=sys.stderr, flush=True)
     text = markdown(runs, options.images, one_size=options.one_size)
     print(f"{text}\n\n{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}")
-    if options.write:
-        put_between_marks(options.write, f"scoring-{options.images}{'-one-size' * options.one_size}", text)
+    kind = card_of(options.export)["kind"]
+    mark = f"scoring-{options.images}{'-one-size' * options.one_size}{'' if kind == 'classifier' else f'-{kind}'}"
+    for page in options.write:
+        put_between_marks(page, mark, text)
     if options.sizing:
         put_between_marks(options.sizing, "sizing", sizing(runs, options.images, one_size=options.one_size))
 
