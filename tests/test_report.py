@@ -66,11 +66,11 @@ def report(folder, values, kinds, compared=False):
     """Train, score and write a small report; the page, and what it was made from."""
     spec = DataSpec.from_dict({**SMALL, **values}, folder=folder)
     samples = load_samples(spec)
-    models = {kind: train(spec, kind, samples=samples, progress_bar=False) for kind in kinds}
+    models = {kind: train(spec, kind, samples=samples, progress=False) for kind in kinds}
     model = models[kinds[-1]].model
     predictions = score(model, spec, split="test", progress=False)
     predictions["true_class"] = samples.part("test").table["class_name"].to_numpy()
-    table = compare(spec, ["majority", "trivial"], samples=samples, progress_bar=False) if compared else None
+    table = compare(spec, ["majority", "trivial"], samples=samples, progress=False) if compared else None
     path = write_report(Content(folder / "report.html", samples, models, table, predictions))
     return path.read_text(encoding="utf-8"), samples, models, table, predictions
 

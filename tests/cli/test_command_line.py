@@ -146,7 +146,7 @@ def test_compare_prints_the_table(folder):
     assert outcome.status == 0, outcome.err
     rows = json.loads(outcome.out)
     assert [row["method"] for row in rows] == ["majority", "trivial"]
-    table = compare(DataSpec.from_yaml(folder / "spec.yaml"), progress_bar=False)
+    table = compare(DataSpec.from_yaml(folder / "spec.yaml"), progress=False)
     assert [row["accuracy"] for row in rows] == pytest.approx(table["accuracy"].tolist())
     assert rows[0]["seconds"] >= 0
     assert pd.read_csv(folder / "comparison" / "comparison.csv")["method"].tolist() == ["majority", "trivial"]

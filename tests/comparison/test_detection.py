@@ -43,7 +43,7 @@ def changed(samples, **columns):
 
 
 def compared(samples, methods, output=None):
-    return compare_detectors(samples.spec, methods, output, samples=samples, progress_bar=False)
+    return compare_detectors(samples.spec, methods, output, samples=samples, progress=False)
 
 
 class Methods:
@@ -52,7 +52,7 @@ class Methods:
     def __init__(self):
         self.trained, self.read = [], []
 
-    def perfect(self, training, validation, progress_bar):
+    def perfect(self, training, validation, progress):
         """One that knows the truth."""
         self.trained.append((training, validation))
 
@@ -63,9 +63,9 @@ class Methods:
 
         return find
 
-    def doubtful(self, training, validation, progress_bar):
+    def doubtful(self, training, validation, progress):
         """One that adds a false box, at half the score, to the truth of every image."""
-        find = self.perfect(training, validation, progress_bar)
+        find = self.perfect(training, validation, progress)
 
         def find_more(samples):
             found = find(samples)
@@ -75,13 +75,13 @@ class Methods:
 
         return find_more
 
-    def broken(self, training, validation, progress_bar):
+    def broken(self, training, validation, progress):
         self.trained.append((training, validation))
         raise RuntimeError("no memory is left")
 
-    def garbled(self, training, validation, progress_bar):
+    def garbled(self, training, validation, progress):
         """One whose scores are no numbers."""
-        find = self.perfect(training, validation, progress_bar)
+        find = self.perfect(training, validation, progress)
         return lambda samples: (found := find(samples)) | {"scores": found["scores"] * np.nan}
 
 
@@ -384,7 +384,7 @@ def test_fast_rcnn_has_the_settings_of_the_detector(samples, monkeypatch, propos
 
 
 def test_compare_compares_detectors_where_the_spec_only_detects(samples, tmp_path):
-    table = compare(samples.spec, ["prior"], tmp_path, samples=samples, progress_bar=False)
+    table = compare(samples.spec, ["prior"], tmp_path, samples=samples, progress=False)
     pd.testing.assert_frame_equal(
         table.drop(columns=["seconds", "peak_memory_mb"]),
         compare_detectors(samples.spec, ["prior"], samples=samples).drop(columns=["seconds", "peak_memory_mb"]),

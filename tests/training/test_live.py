@@ -130,7 +130,7 @@ def test_train_draws_in_a_notebook_what_it_gives_back(samples, notebook, capsys)
     assert shown[-1].rows == history.to_dict("records")
     assert "2 epochs" in card(shown[-1]).text
     assert capsys.readouterr() == ("", "")  # no bar beside the curves
-    fitted(samples, progress_bar=False)
+    fitted(samples, progress=False)
     assert len(notebook) == 1
 
 
@@ -143,7 +143,7 @@ def test_a_pipe_gets_a_line_an_epoch(samples, caplog, capsys):
             for row in history.itertuples()
         ]
         caplog.clear()
-        fitted(samples, progress_bar=False)
+        fitted(samples, progress=False)
         assert not [record for record in caplog.records if "epoch" in record.getMessage()]
     assert capsys.readouterr() == ("", "")
 

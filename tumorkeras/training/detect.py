@@ -14,7 +14,7 @@ from tumorkeras.data.detection import DetectionSamples
 from tumorkeras.data.proposals.samples import padded, proposals_of
 from tumorkeras.metrics import average_precision
 from tumorkeras.models.detector.model import split_batch
-from tumorkeras.progress import progress_bar as bar_of
+from tumorkeras.progress import progress_bar
 
 Padded = dict[str, np.ndarray]
 
@@ -34,7 +34,7 @@ def detect(
     *,
     call: Any = None,
     proposals: Sequence[Boxes] | None = None,
-    progress_bar: bool = False,
+    progress: bool = False,
 ) -> Padded:
     """What a detector finds in samples: its outputs, stacked, with boxes in pixels of the files.
 
@@ -51,7 +51,7 @@ def detect(
     proposals : sequence of ndarray, optional
         Of a model whose proposals come from outside: those of each sample, xyxy in pixels of ``samples.image_of``; by
         default from :func:`tumorkeras.propose_regions`.
-    progress_bar : bool
+    progress : bool
 
     Returns
     -------
@@ -61,9 +61,9 @@ def detect(
     """
     call = compiled_detector(model) if call is None else call
     if proposals is None and takes_proposals(model):
-        proposals = proposals_of(samples, progress_bar=progress_bar)
+        proposals = proposals_of(samples, progress=progress)
     found: dict[int, Padded] = {}
-    with bar_of(len(samples), "detecting", "image", shown=progress_bar) as bar:
+    with progress_bar(len(samples), "detecting", "image", shown=progress) as bar:
         for rows in _of_one_size(samples, batch_size):
             images = np.stack([samples.image_of(row) for row in rows]).astype("float32")
             given = None if proposals is None else padded([proposals[row] for row in rows])

@@ -39,7 +39,7 @@ def fit_detector(
     *,
     epochs: int | None = None,
     folder: Path | None = None,
-    progress_bar: bool = True,
+    progress: bool = True,
     origin: str = "",
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> pd.DataFrame:
@@ -56,7 +56,7 @@ def fit_detector(
         learns from those of :func:`tumorkeras.propose_regions`.
     training, validation : DetectionSamples
         What the weights are fitted to, and what stops the fitting.
-    settings, epochs, folder, progress_bar, origin, callbacks
+    settings, epochs, folder, progress, origin, callbacks
         As in :func:`tumorkeras.training.fit.fit`.
 
     Returns
@@ -80,7 +80,7 @@ def fit_detector(
     state = TrainingState(learner, folder and folder / STATE_FOLDER, fingerprint_of(training, validation, settled))
     augment = [name for name in settings.augment if name != "shift"]
     external = takes_proposals(model)
-    streamed = with_proposals(training, proposals_of(training, progress_bar=progress_bar)) if external else training
+    streamed = with_proposals(training, proposals_of(training, progress=progress)) if external else training
 
     def stream_of(epoch: int) -> tf.data.Dataset:
         stream = detection_stream(streamed, settings.batch_size, augment=augment, seed=settings.seed, epoch=epoch)
@@ -95,7 +95,7 @@ def fit_detector(
         patience=settings.patience,
         measure=_Measure(learner, validation, settings.batch_size),
         value_of=_loss_of_precision,
-        progress_bar=progress_bar,
+        progress=progress,
         callbacks=callbacks,
     )
     model.set_weights(state.best_weights)
