@@ -15,7 +15,6 @@ from tumorkeras.data.detection import load_detection
 from tumorkeras.errors import ModelError
 from tumorkeras.metrics import detection_metrics
 from tumorkeras.report.detections import detections_of
-from tumorkeras.training.detect import truth_of
 
 VALUES = {
     "name": "tiny",
@@ -83,7 +82,7 @@ def test_predictions_are_what_the_metrics_were_read_on(job, spec):
     assert (table["status"] == "ok").all()
     found = detections_of(table, test.table["id"].tolist(), test.classes)
     threshold = job.models["detector"].card["threshold"]
-    expected = detection_metrics(truth_of(test), found, list(test.classes), threshold=threshold, resamples=10)
+    expected = detection_metrics(test.truth(), found, list(test.classes), threshold=threshold, resamples=10)
     metrics = json.loads((job.folder / "metrics.json").read_text())["detector"]
     assert metrics["part"] == "test"
     for name in ("AP50", "sensitivity", "false positives per image"):

@@ -27,7 +27,6 @@ from tumorkeras.metrics import compare_detections, detection_metrics, tune_thres
 from tumorkeras.metrics.detection_checks import read_scenes
 from tumorkeras.progress import progress_bar
 from tumorkeras.spec import DataSpec
-from tumorkeras.training.detect import truth_of
 from tumorkeras.training.recipes import THRESHOLD
 
 logger = logging.getLogger(__name__)
@@ -166,7 +165,7 @@ def _parts_of(samples: DetectionSamples) -> _Parts:
     part = "test" if counts["test"] else "val"
     read = samples.part(part)
     validation = samples.part("val") if counts["val"] else None
-    return _Parts(samples.part("train"), validation, read, part, truth_of(read))
+    return _Parts(samples.part("train"), validation, read, part, read.truth())
 
 
 def _checked_methods(spec: DataSpec, methods: Sequence[str] | None) -> list[str]:
@@ -212,7 +211,7 @@ def _result(method: str, parts: _Parts, progress: bool) -> DetectorResult:
     threshold = THRESHOLD
     if parts.validation is not None and parts.tunes:
         tuned_on = answer if parts.part == "val" else find(parts.validation)
-        threshold = tune_threshold(truth_of(parts.validation), tuned_on, parts.classes).threshold
+        threshold = tune_threshold(parts.validation.truth(), tuned_on, parts.classes).threshold
     found = {name: np.asarray(answer[name]) for name in ARRAYS}
     return DetectorResult(method, round(watch.seconds, 3), round(watch.peak_memory_mb, 1), float(threshold), found)
 

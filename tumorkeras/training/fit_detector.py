@@ -19,7 +19,7 @@ from tumorkeras.data.proposals.samples import proposals_of, set_apart, with_prop
 from tumorkeras.errors import DataError
 from tumorkeras.models.detector import Detector
 from tumorkeras.spec import DataSpec, Training
-from tumorkeras.training.detect import compiled_detector, detect, precision_logs, takes_proposals, truth_of
+from tumorkeras.training.detect import compiled_detector, detect, precision_logs, takes_proposals
 from tumorkeras.training.devices import clipping_whole, mirrored, strategy_of
 from tumorkeras.training.fit import fingerprint_of
 from tumorkeras.training.loop import run_epochs, warmed_up_cosine
@@ -124,7 +124,7 @@ class _Measure:
         if self.samples is None:
             return {}
         found = detect(self.model, self.samples, self.batch_size, call=self.call, proposals=self.proposals)
-        return precision_logs(truth_of(self.samples), found, self.samples.classes)
+        return precision_logs(self.samples.truth(), found, self.samples.classes)
 
 
 def _loss_of_precision(row: Mapping[str, float]) -> float | None:

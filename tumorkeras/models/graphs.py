@@ -1,0 +1,41 @@
+"""The graph of a model, whatever way it was put together, and the layers that make its outputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+
+def graph_of(model: Any) -> keras.Model | None:
+    """A functional model as it is, a Sequential that was built as one over the same layers; None of what has no graph.
+
+    Examples
+    --------
+    >>> graph_of(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="scores")], name="small")).output_names
+    ['scores']
+    >>> graph_of(keras.Sequential([keras.layers.Dense(2)])) is None
+    True
+    """
+    if isinstance(model, keras.Sequential):
+        inputs = getattr(model, "inputs", None)  # one that was never built has none
+        return keras.Model(inputs, model.outputs, name=model.name) if inputs else None
+    return model if isinstance(model, keras.Model) and hasattr(model, "operations") else None
+
+
+def output_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """The layer that makes each output of a functional model; of a model in it, what makes the output there.
+
+    Examples
+    --------
+    >>> inner = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="scores")])
+    >>> [layer.name for layer in output_layers(graph_of(keras.Sequential([keras.Input((3,)), inner])))]
+    ['scores']
+    """
+    return [_maker(output) for output in model.outputs]
+
+
+def _maker(output: keras.KerasTensor) -> keras.layers.Layer:
+    operation, _, number = output._keras_history
+    graph = graph_of(operation)
+    return operation if graph is None else _maker(graph.outputs[number])
