@@ -216,6 +216,13 @@ def test_faults_are_told_before_anything_is_written(tmp_path):
     assert not place.exists()
 
 
+def test_a_classifier_of_one_class_is_refused_before_anything_is_trained(tmp_path):
+    one = spec_of(source={**VALUES["source"], "motions": ["random_walk"]}, tasks=["autoencode"])
+    with pytest.raises(DataError, match=r"classes: a classifier needs 2 or more, and the data have \['random_walk'\]"):
+        train(one, "classifier", tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
 def test_evaluate_takes_models_and_trained_models(classifier, samples):
     test = samples.part("test")
     pd.testing.assert_frame_equal(evaluate(classifier, test), evaluate(classifier.model, test))

@@ -17,7 +17,7 @@ import pandas as pd
 from tumorkeras.data.agreement import chosen_samples, data_hash
 from tumorkeras.data.detection import DetectionSamples
 from tumorkeras.data.samples import Samples
-from tumorkeras.errors import ModelError
+from tumorkeras.errors import DataError, ModelError
 from tumorkeras.estimates import Estimates
 from tumorkeras.spec import DataSpec, Part
 from tumorkeras.training.devices import devices_of
@@ -113,6 +113,8 @@ def train(
         check_free(folder)
     recipe = RECIPES[model]
     samples = recipe.load(spec) if samples is None else replace(samples, spec=spec)
+    if model == "classifier" and len(samples.classes) < 2:
+        raise DataError("classes", [f"a classifier needs 2 or more, and the data have {list(samples.classes)}"])
     start = _as_model(initial)
     if start is None and recipe.starts_from_autoencoder(spec):
         start = _pretrained(spec, folder, samples, progress)
