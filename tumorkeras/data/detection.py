@@ -77,6 +77,11 @@ class DetectionSamples(Parted):
 
         return detection_card(self)
 
+    @property
+    def pixel_dtype(self) -> str:
+        """Of the images."""
+        return self.images.dtype.name
+
     def content(self) -> Iterator[np.ndarray]:
         """Images, boxes and classes."""
         for rows in in_pieces(len(self)):

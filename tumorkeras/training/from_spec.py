@@ -278,6 +278,7 @@ def _card(spec: DataSpec, kind: Kind, samples: AnySamples, network: keras.Model)
         "input_shape": list(spec.input.shape),
         "parameters": int(network.count_params()),
         "data_sha256": data_hash(samples),
+        "pixel_dtype": samples.pixel_dtype,
         "counts": {name: int(count) for name, count in samples.counts().items()},
         "notes": list(samples.notes),
         "seed": spec.training.seed,
