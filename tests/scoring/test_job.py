@@ -277,7 +277,7 @@ def test_whole_grey_levels_are_asked_for(tumours, images, scans, scanned, tmp_pa
     np.save(tmp_path / "float.npy", images)
     given = [tmp_path / "deep.png", tmp_path / "float.npy", scans / "000.png"]
     table = score(tumours, given, signature="serving_uint8")
-    assert table["error"][0] == "holds uint16 values, and the signature reads whole grey levels (uint8)"
+    assert table["error"][0] == "holds uint16 values, and the model learnt from uint8; bring them to that range"
     assert set(table["error"][1:8]) == {"holds float32 values, and the signature reads whole grey levels (uint8)"}
     assert table["status"][8] == "ok"
     np.testing.assert_allclose(table["probability_benign"][8], scanned["probability_benign"][0], rtol=1e-5)
