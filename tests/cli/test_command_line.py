@@ -313,6 +313,10 @@ def test_an_interrupt_says_how_to_go_on(monkeypatch, tmp_path):
     outcome = run_command("run", tmp_path / "spec.yaml")
     assert outcome.status == 130
     assert outcome.err.splitlines()[-1] == "tumorkeras: stopped; the same command goes on from where it was"
+    monkeypatch.setattr("tumorkeras.auditing.audit", interrupt)
+    outcome = run_command("audit", tmp_path / "spec.yaml")
+    assert outcome.status == 130
+    assert outcome.err.splitlines()[-1] == "tumorkeras: stopped; nothing was kept"
 
 
 def test_the_spec_is_read_before_tensorflow_starts():

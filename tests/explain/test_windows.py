@@ -144,3 +144,15 @@ def test_what_does_not_fit_is_refused(classifiers, options, words):
 def test_models_that_are_no_classifiers():
     with pytest.raises(ModelError, match="occlusion: model: 'autoencoder' is not a classifier"):
         explain.occlusion(build_autoencoder((8, 8, 1), filters=(2,)), np.zeros((1, 8, 8, 1)))
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_a_classifier_behind_a_layer_of_ones_own_is_read_at_its_probabilities(activation):
+    inputs = keras.Input((4, 4, 1))
+    units = 2 if activation == "softmax" else 1
+    scores = keras.layers.Dense(units, activation=activation)(keras.layers.Flatten()(inputs))
+    inner = keras.Model(inputs, scores)
+    outer = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Rescaling(0.5), inner])
+    sample = np.random.default_rng(0).normal(size=(1, 4, 4, 1))
+    found = explain.occlusion(outer, sample, 1, window=2, stride=1, fill=0.0)
+    np.testing.assert_allclose(found, explain.occlusion(inner, sample / 2, 1, window=2, stride=1, fill=0.0), atol=1e-6)

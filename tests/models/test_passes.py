@@ -167,3 +167,27 @@ def test_a_sequential_model_passes_as_its_graph_does():
     model, x = keras.Sequential(layers), tf.constant(samples_of(3, 4))
     graph = keras.Model(model.inputs, model.outputs)
     np.testing.assert_array_equal(dropout_passes(model, 5)(x), dropout_passes(graph, 5)(x))
+
+
+def test_what_a_graph_never_trains_drops_nothing_and_changes_nothing():
+    """A backbone called with training=False, and layers that train where nobody says otherwise."""
+    keras.utils.set_random_seed(0)
+    read = keras.Input((8, 8, 1))
+    backbone = keras.Model(read, keras.layers.Dropout(0.5, name="inside")(keras.layers.Conv2D(2, 3)(read)))
+    inputs = keras.Input((8, 8, 1))
+    x = backbone(keras.layers.RandomFlip(seed=1)(inputs), training=False)
+    x = keras.layers.Dropout(0.5, name="off")(keras.layers.Flatten()(x), training=False)
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Dropout(0.5, name="on")(x)))
+    assert [layer.name for layer in dropout_layers(model)] == ["on"]
+    images = tf.constant(samples_of(3, 8, 8, 1))
+    before = [variable.numpy() for variable in model.variables]
+    found = dropout_passes(model, 4000)(images).numpy()
+    np.testing.assert_array_equal(found[:8], dropout_passes(model, 8)(images))
+    assert all((variable.numpy() == old).all() for variable, old in zip(model.variables, before, strict=True))
+    np.testing.assert_allclose(found.mean(axis=0), model(images, training=False), atol=5 * found.std() / 4000**0.5)
+
+
+def test_a_layer_that_is_told_to_train_does():
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.Dropout(0.5)(inputs, training=True))
+    assert len(np.unique(dropout_passes(model, 9)(tf.ones((1, 4))))) == 2

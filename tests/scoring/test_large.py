@@ -345,5 +345,6 @@ def test_a_detector_reads_the_tiles_that_it_was_trained_on(monkeypatch):
     predict_large(trained, image)
     predict_large(trained, image, overlap=10)
     predict_large(trained, image, tile=(64, 64))
+    predict_large(trained, image, tile=(32, 32))  # where that overlap does not fit
     predict_large(trained.model, image)
-    assert asked == [([128, 128], 48), ([128, 128], 10), ([64, 64], 16), ([64, 64], 16)]
+    assert asked == [([128, 128], 48), ([128, 128], 10), ([64, 64], 48), ([32, 32], 8), ([64, 64], 16)]

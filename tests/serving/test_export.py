@@ -326,6 +326,17 @@ def test_a_sequential_model_is_exported_and_scored_as_its_graph_is(nested, unche
     np.testing.assert_allclose(score(model, volumes, progress=False)[["class_0", "class_1"]], wanted, atol=1e-6)
 
 
+def test_a_layer_that_another_model_has_too_is_that_of_this_one(unchecked, tmp_path):
+    shared = keras.layers.GlobalAveragePooling3D(name="features")
+    other, inputs = keras.Input(SHAPE), keras.Input(SHAPE)
+    keras.Model(other, shared(other))
+    head = keras.layers.Dense(2, activation="softmax", name="probabilities")
+    model = keras.Model(inputs, head(shared(keras.layers.Rescaling(2.0)(inputs))))
+    loaded = tf.saved_model.load(str(export(model, tmp_path, name="m")))
+    found = loaded.signatures["features"](inputs=tf.ones((1, *SHAPE)))["features"]
+    np.testing.assert_allclose(found, [[2.0]])
+
+
 def test_an_autoencoder_in_a_model_is_not_taken_for_one(tmp_path):
     """Its error would be measured against what another layer made of the input."""
     model = keras.Sequential([keras.Input(SHAPE), keras.layers.Rescaling(0.5), autoencoder()])

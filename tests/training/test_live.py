@@ -92,6 +92,12 @@ def test_a_training_that_stops_early_says_so(model, notebook):
     assert "1 epoch (of 7: stopped early)" in card(notebook[0][-1]).text
 
 
+def test_a_training_that_goes_on_to_its_end_did_not_stop_early(model, notebook):
+    trained(model, LiveCurves(), epochs=7, initial_epoch=5)
+    assert "2 epochs" in card(notebook[0][-1]).text
+    assert "stopped early" not in card(notebook[0][-1]).text
+
+
 def test_earlier_epochs_are_drawn_and_a_second_training_begins_anew(model, notebook):
     curves = LiveCurves([{"epoch": 1, "loss": 9.0}])
     for _ in range(2):

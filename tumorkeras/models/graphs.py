@@ -32,10 +32,32 @@ def output_layers(model: keras.Model) -> list[keras.layers.Layer]:
     >>> [layer.name for layer in output_layers(graph_of(keras.Sequential([keras.Input((3,)), inner])))]
     ['scores']
     """
-    return [_maker(output) for output in model.outputs]
+    return [maker_of(output) for output in model.outputs]
 
 
-def _maker(output: keras.KerasTensor) -> keras.layers.Layer:
+def maker_of(output: keras.KerasTensor) -> keras.layers.Layer:
+    """The layer that makes one output, as :func:`output_layers` has it."""
     operation, _, number = output._keras_history
     graph = graph_of(operation)
-    return operation if graph is None else _maker(graph.outputs[number])
+    return operation if graph is None else maker_of(graph.outputs[number])
+
+
+def nodes_of(network: keras.Model) -> dict[str, Any]:
+    """Where a network calls each of its layers first, in the order of the layers.
+
+    Not ``layer.output``: that of a layer which another model calls too, and of a model that is used as a layer, is not
+    of this network.
+    """
+    found: dict[int, tuple[int, Any]] = {}
+    waiting, seen = list(network.outputs), set()
+    while waiting:
+        operation, number, _ = waiting.pop()._keras_history
+        key = id(operation)
+        if (key, number) in seen:
+            continue
+        seen.add((key, number))
+        node = operation._inbound_nodes[number]
+        if key not in found or number < found[key][0]:
+            found[key] = number, node
+        waiting += node.input_tensors
+    return {layer.name: found[id(layer)][1] for layer in network.layers if id(layer) in found}

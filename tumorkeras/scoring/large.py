@@ -15,6 +15,7 @@ from tumorkeras.data.cache import rows_of
 from tumorkeras.data.images import read_image
 from tumorkeras.data.tiles import TileGrid, check_tiles, tile_grid
 from tumorkeras.errors import DataError, ModelError
+from tumorkeras.layers.float32 import is_count
 from tumorkeras.progress import progress_bar
 from tumorkeras.scoring.seams import Found, merge_tiles, together
 
@@ -87,16 +88,17 @@ def predict_large(
     network, trained_on = _network(model)
     nms_iou = _nms_iou(network) if nms_iou is None else nms_iou
     faults = []
-    if not isinstance(batch_size, int) or batch_size < 1:
+    if not is_count(batch_size):
         faults.append(f"batch_size: {batch_size!r} is not a positive integer")
     if not 0 < nms_iou <= 1:
         faults.append(f"nms_iou: {nms_iou!r} is not above 0 to 1")
     if faults:
         raise DataError("predict_large", faults)
     pixels = _pixels(image, network.inputs[0].shape[-1])
-    if tile is None and trained_on is not None:
-        tile, overlap = trained_on.size, trained_on.overlap if overlap is None else overlap
-    tile = _canvas(network) if tile is None else tile
+    if tile is None:
+        tile = _canvas(network) if trained_on is None else trained_on.size
+    if overlap is None and trained_on is not None and trained_on.overlap < min(tile):
+        overlap = trained_on.overlap  # the objects are as large, whatever the tiles are
     check_tiles(pixels.shape[:2], tile, overlap or 0)
     grid = tile_grid(pixels.shape[:2], tile, min(tile) // 4 if overlap is None else overlap)
     _check_size(network, grid)

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tumorkeras.boxes import NO_CLASS
 from tumorkeras.layers import Letterbox
 from tumorkeras.metrics.calibration import SMALLEST
+from tumorkeras.models.graphs import nodes_of
 from tumorkeras.serving.decoding import MOST_PIXELS
 from tumorkeras.serving.uncertainty import Passes, Uncertainty, passes_of, spread
 
@@ -83,8 +84,8 @@ class Served:
 
 def single_output(model: keras.Model, kind: str, choices: Choices) -> Served:
     """A classifier or an autoencoder."""
-    present = {layer.name for layer in model.layers}
-    heads = {name: model.get_layer(name).output for name in ("features", "target") if name in present}
+    nodes = nodes_of(model)
+    heads = {name: nodes[name].output_tensors[0] for name in ("features", "target") if name in nodes}
     heads["probabilities" if kind == "classifier" else "reconstruction"] = model.outputs[0]
     graph = keras.Model(model.inputs[0], heads)
 
