@@ -15,6 +15,7 @@ import pytest
 from tumorkeras import DataSpec, compare, load_samples, markup, score, train
 from tumorkeras.errors import DataError
 from tumorkeras.report import Content, classification, write_report
+from tumorkeras.report.beside import beside
 
 VOID = {"meta", "img", "br", "link"}
 SMALL = {
@@ -191,6 +192,8 @@ def test_the_confusion_matrix_is_read_at_the_tuned_threshold(volumes):
         page = Page("".join(classification.classification(content)))
         right = (content.answers["label"] == int(threshold <= second.max())).sum()
         assert f"Confusion matrix: {right} of {len(predictions)}" in page.images[0]["alt"]
+        host = replace(content, also={"beside": replace(content, path=Path("beside/report.html"))})
+        assert f"Confusion matrix: {right} of {len(predictions)}" in Page("".join(beside(host))).images[0]["alt"]
         assert f"is called from a probability of {threshold:.3g} on" in page.text
 
 
