@@ -13,14 +13,14 @@ PHANTOMS = {"name": "lesions", "input": {"shape": [48, 64, 1]}, "source": {"kind
 
 @pytest.mark.parametrize(
     ("tasks", "kind"),
-    [(["detect"], DetectionSamples), (["classify"], Samples), (["autoencode", "detect"], DetectionSamples)],
+    [(["detect"], DetectionSamples), (["autoencode"], Samples), (["autoencode", "detect"], DetectionSamples)],
 )
 def test_the_task_says_what_is_read(tasks, kind):
     assert isinstance(load_data(DataSpec.from_dict({**PHANTOMS, "tasks": tasks})), kind)
 
 
 def test_a_file_is_read_and_a_missing_one_named(tmp_path):
-    DataSpec.from_dict(PHANTOMS).to_yaml(tmp_path / "data_spec.yaml")
+    DataSpec.from_dict(PHANTOMS).save(tmp_path / "data_spec.yaml")
     assert len(load_data(tmp_path / "data_spec.yaml")) == 9
     with pytest.raises(SpecError, match=r"none\.yaml"):
         load_data(tmp_path / "none.yaml")

@@ -323,7 +323,9 @@ def test_a_sequential_model_is_exported_and_scored_as_its_graph_is(nested, unche
     loaded = tf.saved_model.load(str(export(model, tmp_path, name="m")))
     answer = loaded.signatures["serving_default"](inputs=tf.constant(volumes))
     np.testing.assert_allclose(answer["probabilities"], wanted, atol=1e-6)
-    np.testing.assert_allclose(score(model, volumes, progress=False)[["class_0", "class_1"]], wanted, atol=1e-6)
+    np.testing.assert_allclose(
+        score(model, volumes, progress=False)[["probability_0", "probability_1"]], wanted, atol=1e-6
+    )
 
 
 def test_a_layer_that_another_model_has_too_is_that_of_this_one(unchecked, tmp_path):

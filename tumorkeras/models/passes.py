@@ -29,21 +29,10 @@ def dropout_layers(model: keras.Model) -> list[keras.layers.Dropout]:
 def _dropping(operation: Any) -> Iterator[keras.layers.Dropout]:
     graph = graph_of(operation)
     if graph is not None:
-        off = _never_trained(graph)
         for inner in graph.operations:
-            if id(inner) not in off:
-                yield from _dropping(inner)
+            yield from _dropping(inner)
     elif isinstance(operation, keras.layers.Dropout) and 0 < operation.rate < 1:
         yield operation
-
-
-def _never_trained(graph: Any) -> set[int]:
-    """The operations, by identity, that a graph always calls with ``training=False``: their dropout drops nothing."""
-    flags: dict[int, set[Any]] = {}
-    for nodes in graph._nodes_by_depth.values():
-        for node in nodes:
-            flags.setdefault(id(node.operation), set()).add(node.arguments.kwargs.get("training"))
-    return {operation for operation, found in flags.items() if found == {False}}
 
 
 def dropout_passes(model: keras.Model, passes: int = 20, seed: int = 0) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -110,25 +99,25 @@ class _Walk:
         return found
 
     def _called(self, operation: Any) -> Callable[..., Any]:
-        """An operation as it is to be called, ``training`` being what the graph says of it, if anything."""
+        """An operation as it is to be called.
 
-        def run(*args: Any, training: bool | None = None, **kwargs: Any) -> Any:
-            if training is not False and id(operation) in self._numbers:
-                return self._noted(self._dropped(operation, args[0]), True)
-            if training is not False and graph_of(operation) is not None and dropout_layers(operation):
-                return graph_of(operation)._run_through_graph(*args, operation_fn=self._called)
-            if getattr(operation, "_call_has_training_arg", False):  # some layers take True where nothing is said
-                kwargs["training"] = bool(training)
-            return call(*args, **kwargs)
+        What a graph itself says of ``training`` does not count, as it does not where Keras trains the graph.
+        """
+        if id(operation) in self._numbers:
+            return lambda value, **_: self._noted(self._dropped(operation, value), True)
+        if graph_of(operation) is not None and dropout_layers(operation):
+            return lambda values, **_: graph_of(operation)._run_through_graph(values, operation_fn=self._called)
 
         def call(*args: Any, **kwargs: Any) -> Any:
+            if "training" in getattr(operation, "_call_context_args", ()):  # some layers train where nothing is said
+                kwargs["training"] = False
             given = keras.tree.flatten((args, kwargs))
             repeated = any(self._is_repeated.get(value.ref(), False) for value in given if tf.is_tensor(value))
             if repeated:
                 args, kwargs = keras.tree.map_structure(self._repeated, (args, kwargs))
             return self._noted(operation(*args, **kwargs), repeated)
 
-        return run
+        return call
 
     def _noted(self, outputs: Any, repeated: bool) -> Any:
         self._is_repeated |= {value.ref(): repeated for value in keras.tree.flatten(outputs)}
