@@ -86,6 +86,6 @@ def mapped(
             caller, [f"samples: have the sizes {', '.join(map(str, sizes))}; give those of one size at once"]
         )
     maps = np.empty((sum(map(len, order)), *sizes[0]), "float32")
-    for rows, own in zip(order, found, strict=True):
-        maps[rows] = own
+    for places, own in zip(order, found, strict=True):
+        maps[places] = own
     return maps

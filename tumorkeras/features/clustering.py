@@ -71,9 +71,10 @@ class Clusters:
         ]
         parts = [markup.table(["cluster", *map(str, counts)], rows, "Samples of each cluster")]
         if self.agreement is not None:
+            values = self.agreement[["value", "low", "high"]].to_numpy("float64").tolist()
             figures = [
-                Row([Cell(str(row.Index)), markup.estimate(row.value, row.low, row.high)])
-                for row in self.agreement.itertuples()
+                Row([Cell(str(name)), markup.estimate(*own)])
+                for name, own in zip(self.agreement.index, values, strict=True)
             ]
             parts.append(markup.table(["agreement with the classes", ""], figures, "Agreement with the classes"))
         return markup.card(repr(self)[1:-1], parts)

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 
-def graph_of(model: Any) -> keras.Model | None:
+def graph_of(model: Any) -> Any:
     """A functional model as it is, a Sequential that was built as one over the same layers; None of what has no graph.
 
     Examples

@@ -63,11 +63,20 @@ def anchors(
     ax.set_yscale("log", base=2)
     for name, chosen, color in (("box, met", met, GREY), ("box, not met", ~met, color_of(1))):
         if chosen.any():
-            ax.scatter(*sides[chosen].T, s=12, alpha=0.6, color=color, marker=MARKERS[0], label=name, linewidths=0)
+            ax.scatter(
+                sides[chosen, 0],
+                sides[chosen, 1],
+                s=12,
+                alpha=0.6,
+                color=color,
+                marker=MARKERS[0],
+                label=name,
+                linewidths=0,
+            )
     for level, (stride, shapes) in enumerate(zip(proposed.strides, proposed.shapes(), strict=True)):
         marker = MARKERS[1 + level % (len(MARKERS) - 1)]
-        look = {"s": 42, "facecolors": "none", "edgecolors": color_of(0), "linewidths": 1.4, "marker": marker}
-        ax.scatter(*shapes.T, label=f"anchor, stride {stride}", **look)
+        points = ax.scatter(shapes[:, 0], shapes[:, 1], s=42, marker=marker, label=f"anchor, stride {stride}")
+        points.set(facecolor="none", edgecolor=color_of(0), linewidth=1.4)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter("{x:g}")
     legend_beside(ax)

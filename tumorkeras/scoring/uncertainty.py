@@ -104,7 +104,7 @@ def _has_square_planes(network: Any, augment: Sequence[str]) -> bool:
     ModelError
     """
     faults = [f"augment: {name!r} found, expected some of 'flip', 'rotate'" for name in augment if name not in TURNS]
-    shape = getattr(network, "input_shape", None)
+    shape: Any = getattr(network, "input_shape", None)
     planar = isinstance(shape, tuple) and len(shape) in (4, 5)
     if not planar:
         faults.append(f"model: reads {shape}, expected images or volumes")

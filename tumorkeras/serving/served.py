@@ -85,8 +85,8 @@ class Served:
 def single_output(model: keras.Model, kind: str, choices: Choices) -> Served:
     """A classifier or an autoencoder."""
     nodes = nodes_of(model)
-    heads = {name: nodes[name].output_tensors[0] for name in ("features", "target") if name in nodes}
-    heads["probabilities" if kind == "classifier" else "reconstruction"] = model.outputs[0]
+    heads = {"probabilities" if kind == "classifier" else "reconstruction": model.outputs[0]}
+    heads |= {name: nodes[name].output_tensors[0] for name in ("features", "target") if name in nodes}
     graph = keras.Model(model.inputs[0], heads)
 
     def run(samples: tf.Tensor) -> Outputs:
