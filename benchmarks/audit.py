@@ -59,9 +59,9 @@ def audited(data: Path) -> dict[str, tuple[AuditReport, float]]:
         for name in FOLDERS:
             spec = init(data / name, Path(folder, f"{name}.yaml"))
             began = time.perf_counter()
-            reports[name] = audit(spec, progress_bar=False), time.perf_counter() - began
+            reports[name] = audit(spec, progress=False), time.perf_counter() - began
     began = time.perf_counter()
-    table = audit(data / FEATURES / f"{FEATURES}.csv", label="class", group="experiment", progress_bar=False)
+    table = audit(data / FEATURES / f"{FEATURES}.csv", label="class", group="experiment", progress=False)
     return {**reports, FEATURES: (table, time.perf_counter() - began)}
 
 

@@ -32,7 +32,7 @@ from tumorkeras import DataSpec, train
 from tumorkeras.anchors import propose_anchors
 from tumorkeras.data.detection import DetectionSamples, load_detection
 from tumorkeras.metrics import compare_detections, detection_metrics
-from tumorkeras.training.detect import detect, truth_of
+from tumorkeras.training.detect import detect
 from tumorkeras.training.networks import autoencoder_of
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -128,7 +128,7 @@ def row(task: str, output: Path) -> dict[str, Any]:
             raise SystemExit(f"{kept} belongs to another spec; remove it and the model's folder to train anew")
         return result
     read, card, found = trained(task, output)
-    truth, classes = truth_of(read), list(read.classes)
+    truth, classes = read.truth(), list(read.classes)
     table = detection_metrics(truth, found, classes, groups=read.groups, threshold=card["threshold"])
     figures = {f"{metric}/{name}": line.tolist() for (metric, name), line in table.iterrows()}
     result = {
@@ -153,7 +153,7 @@ def difference(task: str, output: Path) -> str:
         return "-"
     read = load_detection(spec_of(task)).part("test")
     found = [dict(np.load(output / f"{file_name(each)}.npz")) for each in (task, reference)]
-    test = compare_detections(truth_of(read), *found, list(read.classes), groups=read.groups)
+    test = compare_detections(read.truth(), *found, list(read.classes), groups=read.groups)
     return f"{test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}], p = {test.p_value:.3f}"
 
 

@@ -26,7 +26,7 @@ from tumorkeras.data.detection import load_detection
 from tumorkeras.files import write_whole
 from tumorkeras.plots.style import INK
 from tumorkeras.training import TrainedModel
-from tumorkeras.training.detect import detect, truth_of
+from tumorkeras.training.detect import detect
 
 OUTPUT = Path(__file__).parents[1] / "docs" / "images" / "detector.png"
 SIZE, DPI = (9.4, 4.4), 170  # inches
@@ -36,7 +36,7 @@ IMAGES = 6
 def picture(trained: TrainedModel) -> bytes:
     """The whole picture as PNG."""
     samples = load_detection(trained.spec).part("test")
-    truth, found = truth_of(samples), detect(trained.model, samples)
+    truth, found = samples.truth(), detect(trained.model, samples)
     chosen = np.flatnonzero((truth["classes"] >= 0).any(axis=1))[:IMAGES]
     figure, panels = plt.subplot_mosaic(
         [["0", "1", "2", "froc"], ["3", "4", "5", "froc"]],

@@ -159,7 +159,7 @@ def picture() -> tuple[bytes, str]:
     classifier = reader_of_marks()
     plots.heatmaps(marked, explain.grad_cam(classifier, marked, class_id=1), nameless, marks)
     heading(marks, "Grad-CAM: it reads the marks")
-    covered = explain.occlusion(classifier, marked, class_id=1, window=20, stride=4, progress_bar=False)
+    covered = explain.occlusion(classifier, marked, class_id=1, window=20, stride=4, progress=False)
     plots.heatmaps(marked, covered, nameless, windows)
     heading(windows, "Occlusion: the same network")
     plots.heatmaps(marked, explain.reconstruction_error_map(knower_of_tissue(), marked), nameless, tissue)

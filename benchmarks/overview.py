@@ -31,7 +31,6 @@ from tumorkeras.files import write_whole
 from tumorkeras.models import target_of
 from tumorkeras.plots.style import INK, color_of
 from tumorkeras.training import TrainedModel
-from tumorkeras.training.detect import truth_of
 from tumorkeras.training.predict import predict
 
 if TYPE_CHECKING:
@@ -150,7 +149,7 @@ def heading(ax: Axes, text: str) -> None:
 def line_of_images(detector: TrainedModel, export: Path, figure: Figure, line: SubplotSpec) -> None:
     """Images, what the export answers, and how many lesions that finds."""
     samples = load_detection(detector.spec).part("test")
-    truth, found = truth_of(samples), served(export, samples.images[samples.rows])
+    truth, found = samples.truth(), served(export, samples.images[samples.rows])
     names = [f"{what} {k}" for what in ("given", "answered") for k in range(IMAGES)]
     grid = line.subgridspec(1, len(names) + 1, width_ratios=[1] * len(names) + [1.25])
     panels = {name: figure.add_subplot(grid[k]) for k, name in enumerate(names)}

@@ -156,7 +156,7 @@ def run_task(name: str, output: Path, runs: int) -> tuple[str, pd.DataFrame]:
     if task.folds is held_out_pairs:
         # The experiments make the folds; inside a training fold one experiment of a class may be all there is.
         samples = replace(samples, table=samples.table.assign(group=None))
-    table = compare(spec, output=output / name, samples=samples, folds=folds, progress_bar=False)
+    table = compare(spec, output=output / name, samples=samples, folds=folds, progress=False)
     rates = scoring_rates(table, samples, *folds[0], runs)
     return markdown(task, table, rates), table
 

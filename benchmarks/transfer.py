@@ -182,7 +182,7 @@ class Bench:
         spec = spec_of(self.spec, samples, FIRST_STEPS[start] * self.steps, seed)
         kind = "autoencoder" if start.startswith("autoencoder") else "classifier"
         folder = self.output / "starts" / start if start in ONCE else None
-        return train(spec, kind, folder, samples=samples, progress_bar=False).model
+        return train(spec, kind, folder, samples=samples, progress=False).model
 
     def first_samples(self, start: str, size: int, seed: int) -> Samples:
         """What first weights are trained on; of the labelled cells those that are drawn, and no more."""
@@ -205,7 +205,7 @@ class Bench:
         rows, part = parts_of(labels, drawn_rows(labels, self.rest, trial.size, trial.seed), trial.seed)
         samples = in_parts(self.cells, train=rows, val=part, test=self.test)
         spec = spec_of(self.spec, samples, self.steps, trial.seed, trial.mode)
-        trained = train(spec, samples=samples, initial=start, progress_bar=False)
+        trained = train(spec, samples=samples, initial=start, progress=False)
         values = trained.card["metrics"]["values"]
         each = steps_per_epoch(samples.part("train"), spec.training.batch_size)
         losses = trained.history["val_loss"].to_numpy()

@@ -26,7 +26,7 @@ def tiny_classifier() -> TrainedModel:
     quarters = keras.layers.AveragePooling2D(8)(keras.layers.Rescaling(1 / 255)(inputs))
     features = keras.layers.Flatten(name="features")(quarters)
     outputs = keras.layers.Dense(2, activation="softmax", name="probabilities")(features)
-    card = {"kind": "classifier", "classes": CLASSES}
+    card = {"kind": "classifier", "classes": CLASSES, "pixel_dtype": "uint8"}
     return TrainedModel(keras.Model(inputs, outputs), scans_spec("."), card, pd.DataFrame({"epoch": [1]}))
 
 

@@ -581,6 +581,10 @@ BROKEN = {
         "nan.tif",
         lambda path: cv2.imwrite(str(path), np.full((3, 3), np.nan, "float32")),
     ),
+    "an image of 16 bits, where the model learnt from 8": (
+        "deep.png",
+        lambda path: cv2.imwrite(str(path), np.full((20, 20), 999, "uint16")),
+    ),
     "an array of another shape": ("other.npy", lambda path: np.save(path, np.zeros((2, 5, 5, 2)))),
     "an array of pickled objects": ("pickled.npy", save_pickled),
     "an archive without images": ("labels.npz", lambda path: np.savez(path, labels=np.arange(3))),

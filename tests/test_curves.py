@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from read_html import Reader
 
-from tumorkeras.curves import BOTTOM, HEIGHT, LEFT, MOST_POINTS, RIGHT, TOP, WIDTH, curves, panels_of
+from tumorkeras.curves import BOTTOM, HEIGHT, LEFT, MOST_POINTS, RIGHT, TOP, WIDTH, curves, falls, panels_of
 
 
 def lines_of(html):
@@ -68,3 +68,17 @@ def test_a_long_history_stays_light():
     html = curves(pd.DataFrame({"epoch": range(n), "loss": np.linspace(1, 0, n), "val_loss": np.ones(n)}))
     assert [len(line) for line in lines_of(html)] == [MOST_POINTS, MOST_POINTS]
     assert len(html) < 20_000
+
+
+def test_what_is_measured_now_and_then_in_a_long_training_is_seen():
+    measured = [0.5 if epoch % 5 == 0 else np.nan for epoch in range(1, 51)]
+    html = curves(pd.DataFrame({"epoch": range(1, 51), "loss": np.linspace(1, 0, 50), "val_loss": measured}))
+    assert html.count('r="1.8"') == 10
+
+
+@pytest.mark.parametrize(
+    ("metric", "lower"),
+    [("categorical_crossentropy", True), ("kl_divergence", True), ("false_negatives", True), ("AP50", False)],
+)
+def test_the_best_epoch_is_the_lowest_of_what_is_to_fall(metric, lower):
+    assert falls(metric) == lower

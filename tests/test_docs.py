@@ -179,7 +179,7 @@ def test_export_and_scoring_run(tmp_path, monkeypatch, capsys):
         cv2.imwrite(str(path), np.full((16, 16), 10 * k, "uint8"))
     (tmp_path / "archive").symlink_to(tmp_path / "inbox")
     spec = tumorkeras.DataSpec.from_dict(SMALL, tmp_path)
-    tumorkeras.train(spec, "classifier", "out/models/classifier", progress_bar=False)
+    tumorkeras.train(spec, "classifier", "out/models/classifier", progress=False)
     run("serving", 0)
     assert "serving_default" in capsys.readouterr().out
     (tmp_path / "exports" / "classifier").rename(tmp_path / "exports" / "lesions")
@@ -193,7 +193,7 @@ def test_first_weights_run(tmp_path, monkeypatch):
     shape = {"input": {"shape": [60, 16, 16, 1]}, "classifier": {**SMALL["classifier"], "filters": [8, 16, 32]}}
     motion = {"kind": "simulation", "motions": ["random_walk", "levy_flight"], "samples_per_class": 6, "frames": 60}
     spec = tumorkeras.DataSpec.from_dict({**SMALL, **shape, "source": motion})
-    tumorkeras.train(spec, "classifier", "models/simulated", progress_bar=False)
+    tumorkeras.train(spec, "classifier", "models/simulated", progress=False)
     assert all(layer.trainable for layer in run("transfer", 0)["model"].layers)
 
 

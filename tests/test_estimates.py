@@ -58,3 +58,9 @@ def test_what_is_made_of_it_is_a_plain_table_with_the_same_attributes():
 
 def test_an_empty_table_says_so():
     assert "An empty table." in card(Estimates({"value": []})).text
+
+
+def test_counts_whose_interval_is_not_known_have_none():
+    table = Estimates({"value": [7.0], "low": [float("nan")], "high": [float("nan")]}, index=["TP"])
+    assert "TP 7" in card(table).cells
+    assert "nan" not in card(table).text

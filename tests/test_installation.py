@@ -84,3 +84,10 @@ def test_the_build_of_opencv_without_windows_is_as_good(versions):
 def test_a_version_before_a_release_counts():
     assert Installed("keras", ">=3.15,<4", "3.16.0rc1").ok
     assert not Installed("keras", ">=3.15,<4", "4.0.0").ok
+
+
+def test_of_a_checkout_that_is_not_installed_nothing_is_known(versions):
+    versions["tumorkeras"] = None
+    text = str(doctor())
+    assert text.splitlines()[-1] == "tumorkeras is not installed: what it needs is not known"
+    assert text.count("not known, for the package is not installed") == len(EXTRAS)

@@ -15,6 +15,7 @@ import pytest
 from tumorkeras import DataSpec, compare, load_samples, markup, score, train
 from tumorkeras.errors import DataError
 from tumorkeras.report import Content, classification, write_report
+from tumorkeras.report.beside import beside
 
 VOID = {"meta", "img", "br", "link"}
 SMALL = {
@@ -66,11 +67,11 @@ def report(folder, values, kinds, compared=False):
     """Train, score and write a small report; the page, and what it was made from."""
     spec = DataSpec.from_dict({**SMALL, **values}, folder=folder)
     samples = load_samples(spec)
-    models = {kind: train(spec, kind, samples=samples, progress_bar=False) for kind in kinds}
+    models = {kind: train(spec, kind, samples=samples, progress=False) for kind in kinds}
     model = models[kinds[-1]].model
     predictions = score(model, spec, split="test", progress=False)
     predictions["true_class"] = samples.part("test").table["class_name"].to_numpy()
-    table = compare(spec, ["majority", "trivial"], samples=samples, progress_bar=False) if compared else None
+    table = compare(spec, ["majority", "trivial"], samples=samples, progress=False) if compared else None
     path = write_report(Content(folder / "report.html", samples, models, table, predictions))
     return path.read_text(encoding="utf-8"), samples, models, table, predictions
 
@@ -191,6 +192,8 @@ def test_the_confusion_matrix_is_read_at_the_tuned_threshold(volumes):
         page = Page("".join(classification.classification(content)))
         right = (content.answers["label"] == int(threshold <= second.max())).sum()
         assert f"Confusion matrix: {right} of {len(predictions)}" in page.images[0]["alt"]
+        host = replace(content, also={"beside": replace(content, path=Path("beside/report.html"))})
+        assert f"Confusion matrix: {right} of {len(predictions)}" in Page("".join(beside(host))).images[0]["alt"]
         assert f"is called from a probability of {threshold:.3g} on" in page.text
 
 

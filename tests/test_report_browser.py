@@ -42,7 +42,7 @@ LESIONS = {
 @pytest.fixture(scope="module", params=[MOTION, LESIONS], ids=["motion", "lesions"])
 def page(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("job") / "out"
-    return run(DataSpec.from_dict(request.param), folder, progress_bar=False).report
+    return run(DataSpec.from_dict(request.param), folder, progress=False).report
 
 
 def browse(page, folder, *options):

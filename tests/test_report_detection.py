@@ -17,7 +17,6 @@ from tumorkeras.report import Content, detection_pictures, write_report
 from tumorkeras.report.detections import detections_of
 from tumorkeras.report.headline import headline
 from tumorkeras.training import TrainedModel
-from tumorkeras.training.detect import truth_of
 from tumorkeras.training.from_spec import _plain
 
 SPEC = {
@@ -49,7 +48,7 @@ def made(folder, **values):
     samples.table["group"] = [f"Mustermann-{k // 2}" for k in range(len(samples))]
     part = samples.part("test" if samples.counts()["test"] else "val")
     ids, classes = part.table["id"].tolist(), list(part.classes)
-    truth = truth_of(part)
+    truth = part.truth()
     predictions = rows_near(truth, ids, classes, np.random.default_rng(0))
     found = detections_of(predictions, ids, classes)
     tuned = tune_threshold(truth, found, classes)
@@ -175,7 +174,7 @@ def test_a_detector_that_finds_nothing_has_a_page(content):
     nothing["class"] = nothing["class"].astype("str").mask(nothing["class"].isna())
     page = write_report(dataclasses.replace(content, predictions=nothing)).read_text()
     assert "No figure here" not in page
-    objects = int((truth_of(content.read)["classes"] >= 0).sum())
+    objects = int((content.read.truth()["classes"] >= 0).sum())
     assert f"Crops of the {min(12, objects)} worst misses" in page
 
 

@@ -55,9 +55,9 @@ def job(spec, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(workflow, "compare", kill)
         with pytest.raises(Killed):
-            run(spec, folder, progress_bar=False)
+            run(spec, folder, progress=False)
     between = contents(folder)
-    return run(spec, folder, progress_bar=False), between
+    return run(spec, folder, progress=False), between
 
 
 def test_the_folder_is_what_the_readme_says(job):
@@ -108,7 +108,7 @@ def test_the_classifier_starts_from_the_autoencoder(job, spec, monkeypatch, tmp_
         return job[0].models[kind]
 
     monkeypatch.setattr(workflow, "train", train)
-    workflow._train_all(prepare(spec, tmp_path), progress_bar=False)
+    workflow._train_all(prepare(spec, tmp_path), progress=False)
     assert given == {"autoencoder": None, "classifier": job[0].models["autoencoder"]}
 
 
@@ -117,7 +117,7 @@ def test_started_again_nothing_changes(job, spec, monkeypatch, caplog):
     before = contents(result.folder)
     monkeypatch.setattr(workflow, "export", None)  # no export is made a second time
     with caplog.at_level(logging.INFO, logger="tumorkeras"):
-        again = run(spec, result.folder, progress_bar=False)
+        again = run(spec, result.folder, progress=False)
     pd.testing.assert_frame_equal(again.predictions, result.predictions)
     pd.testing.assert_frame_equal(again.comparison, result.comparison)
     assert again.exports == result.exports
@@ -148,7 +148,7 @@ def test_another_spec_is_refused_by_name_of_its_fields(job, spec):
     before = contents(job[0].folder)
     other = DataSpec.from_dict({**VALUES, "training": {"epochs": 2, "batch_size": 4}})
     with pytest.raises(ModelError) as refused:
-        run(other, job[0].folder, progress_bar=False)
+        run(other, job[0].folder, progress=False)
     assert refused.value.faults == [
         "training.epochs: it was 1, now it is 2",
         "training.batch_size: it was 32, now it is 4",
@@ -159,10 +159,10 @@ def test_another_spec_is_refused_by_name_of_its_fields(job, spec):
 def test_data_at_fault_leave_no_folder(tmp_path):
     values = {**VALUES, "splits": {"folds": 50}}
     with pytest.raises(DataError, match="fewer than the 50 folds"):
-        run(DataSpec.from_dict(values), tmp_path / "out", progress_bar=False)
+        run(DataSpec.from_dict(values), tmp_path / "out", progress=False)
     values = {**VALUES, "splits": {"fractions": {"train": 1, "val": 0, "test": 0}}}
     with pytest.raises(DataError, match="no sample is left to read the result on"):
-        run(DataSpec.from_dict(values), tmp_path / "out", progress_bar=False)
+        run(DataSpec.from_dict(values), tmp_path / "out", progress=False)
     assert not (tmp_path / "out").exists()
 
 

@@ -15,7 +15,6 @@ from tumorkeras.data.detection import load_detection
 from tumorkeras.errors import ModelError
 from tumorkeras.metrics import detection_metrics
 from tumorkeras.report.detections import detections_of
-from tumorkeras.training.detect import truth_of
 
 VALUES = {
     "name": "tiny",
@@ -55,7 +54,7 @@ def spec(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def job(spec, tmp_path_factory):
-    return run(spec, tmp_path_factory.mktemp("job") / "out", progress_bar=False)
+    return run(spec, tmp_path_factory.mktemp("job") / "out", progress=False)
 
 
 def test_the_folder_holds_both_jobs(job):
@@ -83,7 +82,7 @@ def test_predictions_are_what_the_metrics_were_read_on(job, spec):
     assert (table["status"] == "ok").all()
     found = detections_of(table, test.table["id"].tolist(), test.classes)
     threshold = job.models["detector"].card["threshold"]
-    expected = detection_metrics(truth_of(test), found, list(test.classes), threshold=threshold, resamples=10)
+    expected = detection_metrics(test.truth(), found, list(test.classes), threshold=threshold, resamples=10)
     metrics = json.loads((job.folder / "metrics.json").read_text())["detector"]
     assert metrics["part"] == "test"
     for name in ("AP50", "sensitivity", "false positives per image"):
@@ -107,7 +106,7 @@ def test_the_page_shows_the_detector_and_the_job_beside_it(job):
 def test_started_again_nothing_is_trained_or_exported(job, spec, monkeypatch, caplog):
     monkeypatch.setattr(workflow, "export", None)
     with caplog.at_level(logging.INFO, logger="tumorkeras"):
-        again = run(spec, job.folder, progress_bar=False)
+        again = run(spec, job.folder, progress=False)
     pd.testing.assert_frame_equal(again.predictions, job.predictions)
     assert sum("is already trained" in message for message in caplog.messages) == 3
     assert again.also["beside"].exports == job.also["beside"].exports
@@ -116,7 +115,7 @@ def test_started_again_nothing_is_trained_or_exported(job, spec, monkeypatch, ca
 def test_another_job_beside_it_is_another_run(job, spec):
     other = DataSpec.from_dict({**VALUES, "also": []}, folder=spec.folder)
     with pytest.raises(ModelError, match="also: it was"):
-        run(other, job.folder, progress_bar=False)
+        run(other, job.folder, progress=False)
 
 
 def test_the_command_prints_the_figures_of_both(job, spec, monkeypatch):

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from tumorkeras.data.annotations import read_annotations as read_annotations
     from tumorkeras.data.annotations import write_annotations as write_annotations
     from tumorkeras.data.detection import load_detection as load_detection
+    from tumorkeras.data.loading import load_data as load_data
     from tumorkeras.data.mimic import mimic_motility as mimic_motility
     from tumorkeras.data.phantoms import simulate_ultrasound as simulate_ultrasound
+    from tumorkeras.data.phantoms import write_ultrasound as write_ultrasound
     from tumorkeras.data.proposals import propose_regions as propose_regions
     from tumorkeras.data.readers import read as read
     from tumorkeras.data.samples import load_samples as load_samples
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from tumorkeras.serving.verify import verify_export as verify_export
     from tumorkeras.spec import DataSpec as DataSpec
     from tumorkeras.training import load as load
+    from tumorkeras.training.detect import detect as detect
     from tumorkeras.training.from_spec import evaluate as evaluate
     from tumorkeras.training.from_spec import train as train
     from tumorkeras.workflow import run as run
@@ -66,6 +69,7 @@ _HOMES = {
     "build_detector": "models.detector",
     "cohort_table": "cohort",
     "compare": "comparison",
+    "detect": "training.detect",
     "doctor": "installation",
     "encoder_of": "models.autoencoder",
     "evaluate": "training.from_spec",
@@ -74,6 +78,7 @@ _HOMES = {
     "freeze": "models.freezing",
     "init": "layout",
     "load": "training",
+    "load_data": "data.loading",
     "load_detection": "data.detection",
     "load_samples": "data.samples",
     "mimic_motility": "data.mimic",
@@ -92,6 +97,7 @@ _HOMES = {
     "train": "training.from_spec",
     "verify_export": "serving.verify",
     "write_annotations": "data.annotations",
+    "write_ultrasound": "data.phantoms",
 }
 
 __all__ = sorted(_HOMES)
@@ -112,6 +118,7 @@ _LIGHT = {
     "simulate_motility",
     "simulate_ultrasound",
     "write_annotations",
+    "write_ultrasound",
 }
 
 # Rooms that import TensorFlow: `from tumorkeras import comparison` asks here first, and so starts it quietly, too.

@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from tumorkeras import markup
 from tumorkeras.palette import color_of
 
-FALLING = ("loss", "error", "mae", "mse")
+FALLING = (
+    *("loss", "error", "mae", "mse", "entropy", "divergence", "hinge", "poisson", "logcosh", "perplexity"),
+    *("false_positives", "false_negatives"),
+)
 MOST_PANELS, MOST_POINTS = 6, 400
 WIDTH, HEIGHT = 250, 150  # pixels of a panel
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 24, 22  # its margins
@@ -105,7 +108,7 @@ def falls(metric: str) -> bool:
 
     Examples
     --------
-    >>> falls("loss"), falls("mae"), falls("AUC")
+    >>> falls("loss"), falls("binary_crossentropy"), falls("AUC")
     (True, True, False)
     """
     return any(word in metric for word in FALLING)
@@ -174,7 +177,7 @@ def _lines(x: Floats | float, y: Floats | float, part: str) -> list[str]:
         places = " ".join(f"{across:.1f},{down:.1f}" for across, down in run)
         style = f'fill="none" stroke="{color}" stroke-width="1.6" stroke-dasharray="{dashes}"'
         drawn.append(f'<polyline points="{places}" {style}/>')
-        if len(points) <= 30:
+        if len(points) <= 30 or len(run) == 1:  # one alone makes no line
             drawn += [f'<circle cx="{across:.1f}" cy="{down:.1f}" r="1.8" fill="{color}"/>' for across, down in run]
     return drawn
 

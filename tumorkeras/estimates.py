@@ -69,8 +69,7 @@ def _cell(value: Any, bounds: tuple[Any, Any], whole: bool) -> Cell:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return Cell(str(value))
     if whole and math.isfinite(value):
-        ends = "" if low is None or high is None else f"[{low:,.6g},\N{NO-BREAK SPACE}{high:,.6g}]"
-        return Cell(f"{value:,.0f}", ends, number=True)
+        return markup.count(value, low, high)
     if abs(value) >= 10:
         return Cell(f"{value:,.1f}", markup.interval(low, high), number=True)
     return markup.estimate(value, low, high)

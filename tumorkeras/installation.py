@@ -97,7 +97,8 @@ class Health:
         yield ""
         yield from (f"{name:<{width}}  {_said(name, parts)}" for name, parts in self.extras.items())
         yield ""
-        yield from self.faults or ["all that is needed is here"]
+        unknown = f"{PACKAGE} is not installed: what it needs is not known"
+        yield from self.faults or ["all that is needed is here" if self.packages else unknown]
 
 
 def doctor() -> Health:
@@ -186,6 +187,8 @@ def _opencv() -> str:
 def _said(extra: str, parts: list[Installed]) -> str:
     """What an extra is for, and whether it is here."""
     missing = [str(each) for each in parts if not each.ok]
+    if not parts:
+        return f"{EXTRAS[extra]}: not known, for the package is not installed"
     if not missing:
         return f"{EXTRAS[extra]}: here"
     return f"{EXTRAS[extra]}: {'; '.join(missing)} (pip install '{PACKAGE}[{extra}]')"

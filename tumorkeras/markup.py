@@ -257,5 +257,18 @@ def estimate(value: float | None, low: float | None, high: float | None) -> Cell
     return Cell(rounded(value), interval(low, high), number=True)
 
 
+def count(value: float, low: float | None, high: float | None) -> Cell:
+    """A number of things with its interval.
+
+    Examples
+    --------
+    >>> count(1200, float("nan"), None)
+    Cell(text='1,200', interval='', tag='', number=True)
+    """
+    ends = [end for end in (low, high) if end is not None and math.isfinite(end)]
+    interval = f"[{ends[0]:,.6g},\N{NO-BREAK SPACE}{ends[1]:,.6g}]" if len(ends) == 2 else ""
+    return Cell(f"{value:,.0f}", interval, number=True)
+
+
 def _class(name: str) -> str:
     return f' class="{escape(name)}"' if name else ""

@@ -79,7 +79,7 @@ class RunResult:
         return markup.card(f"Run in {self.folder}", [markup.facts(pairs, "Results")])
 
 
-def run(spec: DataSpec | str | Path, output: str | Path = "out", *, progress_bar: bool = True) -> RunResult:
+def run(spec: DataSpec | str | Path, output: str | Path = "out", *, progress: bool = True) -> RunResult:
     """Audit, train, compare, export, score and report, in this order, all in one folder.
 
     Started again after a stop it goes on from where it was: finished models are loaded, a training goes on
@@ -92,7 +92,7 @@ def run(spec: DataSpec | str | Path, output: str | Path = "out", *, progress_bar
         The data and the settings.
     output : path
         The folder of the results.
-    progress_bar : bool
+    progress : bool
         Shown on standard error, and only on a terminal or in a notebook.
 
     Returns
@@ -122,24 +122,22 @@ def run(spec: DataSpec | str | Path, output: str | Path = "out", *, progress_bar
     job = prepare(spec if isinstance(spec, DataSpec) else DataSpec.from_yaml(spec), Path(output))
     for each in job.all():
         claim(each.folder, each.spec, each.samples)
-    return _do(job, progress_bar)[0]
+    return _do(job, progress)[0]
 
 
-def _do(job: Job, progress_bar: bool) -> tuple[RunResult, Content]:
+def _do(job: Job, progress: bool) -> tuple[RunResult, Content]:
     """The stages of a job, then the jobs beside it, then its report."""
     spec, samples, folder, clock = job.spec, job.samples, job.folder, job.clock
     logger.info("%s, into %s", spec.name, folder)
-    findings = clock("audit", lambda: _audit(spec, folder, progress_bar))
-    models = _train_all(job, progress_bar)
+    findings = clock("audit", lambda: _audit(spec, folder, progress))
+    models = _train_all(job, progress)
     _write_json(folder / "metrics.json", {kind: trained.card.get("metrics") for kind, trained in models.items()})
     comparison = None
     if "classify" in spec.tasks:
-        comparison = clock(
-            "comparison", lambda: compare(spec, output=folder, samples=samples, progress_bar=progress_bar)
-        )
+        comparison = clock("comparison", lambda: compare(spec, output=folder, samples=samples, progress=progress))
     exports = clock("export", lambda: {kind: _export(trained, job) for kind, trained in models.items()})
-    predictions = clock("scoring", lambda: _predict(job, exports[job.kind], progress_bar))
-    beside = {name: _do(other, progress_bar) for name, other in job.also.items()}
+    predictions = clock("scoring", lambda: _predict(job, exports[job.kind], progress))
+    beside = {name: _do(other, progress) for name, other in job.also.items()}
     content = Content(
         folder / "report.html",
         samples,
@@ -156,9 +154,9 @@ def _do(job: Job, progress_bar: bool) -> tuple[RunResult, Content]:
     return result, content
 
 
-def _audit(spec: DataSpec, folder: Path, progress_bar: bool) -> AuditReport:
+def _audit(spec: DataSpec, folder: Path, progress: bool) -> AuditReport:
     # Without its times: a run that is started again leaves the same files.
-    report = replace(audit(spec, progress_bar=progress_bar), seconds={})
+    report = replace(audit(spec, progress=progress), seconds={})
     found = report.to_dict()
     del found["seconds"]
     _write_json(folder / "audit.json", found)
@@ -166,14 +164,14 @@ def _audit(spec: DataSpec, folder: Path, progress_bar: bool) -> AuditReport:
     return report
 
 
-def _train_all(job: Job, progress_bar: bool) -> dict[str, TrainedModel]:
+def _train_all(job: Job, progress: bool) -> dict[str, TrainedModel]:
     models: dict[str, TrainedModel] = {}
     for kind in job.kinds:
         place = job.folder / "models" / f"{job.spec.name}_{kind}"
         options: dict[str, Any] = {
             "initial": models["autoencoder"] if kind == job.kind and job.pretrained else None,
             "samples": job.samples if kind == job.kind else job.images,
-            "progress_bar": progress_bar,
+            "progress": progress,
         }
         models[kind] = job.clock(kind, lambda k=kind, p=place, o=options: train(job.spec, k, p, **o))  # type: ignore[misc]
         _draw_curves(models[kind], place / "plots")
@@ -197,8 +195,8 @@ def _export(trained: TrainedModel, job: Job) -> Path:
     return export(trained, place, samples=examples_of(samples))
 
 
-def _predict(job: Job, exported: Path, progress_bar: bool) -> pd.DataFrame:
-    predictions = GOALS[job.kind].predict(exported, job.samples, job.part, progress_bar)
+def _predict(job: Job, exported: Path, progress: bool) -> pd.DataFrame:
+    predictions = GOALS[job.kind].predict(exported, job.samples, job.part, progress)
     write_predictions(predictions, job.folder / "predictions.parquet")
     return predictions
 

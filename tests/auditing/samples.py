@@ -90,7 +90,7 @@ def catalog_and_facts(spec: DataSpec, parts: bool = True) -> tuple[Catalog, Fact
     """What a spec names, and what its samples are."""
     catalog = catalog_of(spec)
     catalog = with_parts(catalog) if parts else catalog
-    return catalog, collect_facts(catalog, progress_bar=False)
+    return catalog, collect_facts(catalog, progress=False)
 
 
 def by_code(findings: list[Finding] | tuple[Finding, ...], check: str = "faults") -> dict[str, tuple[str, ...]]:

@@ -24,7 +24,7 @@ SECRET = "Doe^Jane"
 
 
 def run(source, **options):
-    return audit(source, progress_bar=False, **options)
+    return audit(source, progress=False, **options)
 
 
 def faults(report):

@@ -33,7 +33,7 @@ def made(readings, kind="images", paths=None):
 
 
 def facts_of(readings, **options):
-    return collect_facts(made(readings, **options), progress_bar=False)
+    return collect_facts(made(readings, **options), progress=False)
 
 
 def test_an_image_by_hand():
@@ -105,7 +105,7 @@ def test_a_track_by_hand():
 def test_rows_are_in_the_order_of_the_catalog(tmp_path):
     write_classes(tmp_path, each=6)
     catalog = catalog_of(spec_of(tmp_path))
-    facts = collect_facts(catalog, progress_bar=False)
+    facts = collect_facts(catalog, progress=False)
     assert facts.table["readable"].all()
     assert facts.table["mean"].tolist() == [catalog.read(row).array.mean() for row in range(12)]
     files = [tmp_path / "images" / name for name in catalog.table["id"]]
@@ -177,7 +177,7 @@ def test_each_sample_is_decoded_once():
     calls = []
     catalog = made([np.eye(4)[..., None]] * 20)
     counting = Catalog(catalog.table, None, (), "images", (), None, lambda row: calls.append(row) or catalog.read(row))
-    collect_facts(counting, progress_bar=False)
+    collect_facts(counting, progress=False)
     assert sorted(calls) == list(range(20))
 
 

@@ -160,7 +160,7 @@ def made(arrays, kind="volumes", spacing=None, classes=None, spec=None, faults=(
 
 def faults_of_made(*args, **options):
     catalog = made(*args, **options)
-    return fault_findings(catalog, collect_facts(catalog, progress_bar=False))
+    return fault_findings(catalog, collect_facts(catalog, progress=False))
 
 
 def volumes(n):
@@ -229,7 +229,7 @@ def box_faults_of_made(rows, sizes=None):
     catalog.table["labelled"] = True
     boxes = pd.DataFrame(rows, columns=["class", "xmin", "ymin", "xmax", "ymax"]).assign(image="s0", **(sizes or {}))
     catalog = Catalog(catalog.table, boxes, ("cell",), "images", (), None, catalog.reader)
-    return fault_findings(catalog, collect_facts(catalog, progress_bar=False))
+    return fault_findings(catalog, collect_facts(catalog, progress=False))
 
 
 def test_boxes_with_corners_that_are_no_numbers_or_without_class():
@@ -346,7 +346,7 @@ def test_bccd(data_folder, tmp_path):
     wanted = {"BloodImage_00338", "BloodImage_00343"} & set(catalog.table["id"].str.removesuffix(".jpg"))
     looked_at = catalog.table["id"].str.removesuffix(".jpg").isin(wanted) | (catalog.table.index < 30)
     catalog = catalog.select(np.flatnonzero(looked_at))
-    findings = fault_findings(catalog, collect_facts(catalog, progress_bar=False))
+    findings = fault_findings(catalog, collect_facts(catalog, progress=False))
     flat = named(findings, "box_no_area")
     assert {name.removesuffix(".jpg") for name in flat.files} == wanted
     assert {box["class"] for box in flat.figures["boxes"]} == {"RBC"}
@@ -361,7 +361,7 @@ def test_busi(data_folder, tmp_path):
     catalog = catalog_of(spec_of(tmp_path, source, tasks=["autoencode"]))
     assert not catalog.faults
     catalog = catalog.select(np.arange(0, len(catalog), 12))
-    found = without_counts(fault_findings(catalog, collect_facts(catalog, progress_bar=False)))
+    found = without_counts(fault_findings(catalog, collect_facts(catalog, progress=False)))
     normal = tuple(name for name in catalog.table["id"] if name.startswith("normal"))
     assert found == {"without_objects": normal}
 

@@ -48,7 +48,7 @@ def catalog_of_arrays(arrays, labels, kind="images", **columns):
 
 
 def findings_of(catalog):
-    return shortcut_findings(catalog, collect_facts(catalog, progress_bar=False))
+    return shortcut_findings(catalog, collect_facts(catalog, progress=False))
 
 
 def alarms(findings):

@@ -146,7 +146,7 @@ def test_compare_prints_the_table(folder):
     assert outcome.status == 0, outcome.err
     rows = json.loads(outcome.out)
     assert [row["method"] for row in rows] == ["majority", "trivial"]
-    table = compare(DataSpec.from_yaml(folder / "spec.yaml"), progress_bar=False)
+    table = compare(DataSpec.from_yaml(folder / "spec.yaml"), progress=False)
     assert [row["accuracy"] for row in rows] == pytest.approx(table["accuracy"].tolist())
     assert rows[0]["seconds"] >= 0
     assert pd.read_csv(folder / "comparison" / "comparison.csv")["method"].tolist() == ["majority", "trivial"]
@@ -313,6 +313,10 @@ def test_an_interrupt_says_how_to_go_on(monkeypatch, tmp_path):
     outcome = run_command("run", tmp_path / "spec.yaml")
     assert outcome.status == 130
     assert outcome.err.splitlines()[-1] == "tumorkeras: stopped; the same command goes on from where it was"
+    monkeypatch.setattr("tumorkeras.auditing.audit", interrupt)
+    outcome = run_command("audit", tmp_path / "spec.yaml")
+    assert outcome.status == 130
+    assert outcome.err.splitlines()[-1] == "tumorkeras: stopped; nothing was kept"
 
 
 def test_the_spec_is_read_before_tensorflow_starts():

@@ -19,7 +19,6 @@ from tumorkeras.data.detection import DetectionSamples, load_detection
 from tumorkeras.errors import DataError, ModelError, SpecError
 from tumorkeras.metrics import average_precision, detection_metrics, tune_threshold
 from tumorkeras.training import networks
-from tumorkeras.training.detect import truth_of
 from tumorkeras.training.networks import detector_of
 
 VALUES = {
@@ -43,7 +42,7 @@ def changed(samples, **columns):
 
 
 def compared(samples, methods, output=None):
-    return compare_detectors(samples.spec, methods, output, samples=samples, progress_bar=False)
+    return compare_detectors(samples.spec, methods, output, samples=samples, progress=False)
 
 
 class Methods:
@@ -52,20 +51,20 @@ class Methods:
     def __init__(self):
         self.trained, self.read = [], []
 
-    def perfect(self, training, validation, progress_bar):
+    def perfect(self, training, validation, progress):
         """One that knows the truth."""
         self.trained.append((training, validation))
 
         def find(samples):
             self.read.append(samples)
-            truth = truth_of(samples)
+            truth = samples.truth()
             return truth | {"scores": np.where(truth["classes"] >= 0, 0.8, 0), "num_detections": np.zeros(3)}
 
         return find
 
-    def doubtful(self, training, validation, progress_bar):
+    def doubtful(self, training, validation, progress):
         """One that adds a false box, at half the score, to the truth of every image."""
-        find = self.perfect(training, validation, progress_bar)
+        find = self.perfect(training, validation, progress)
 
         def find_more(samples):
             found = find(samples)
@@ -75,13 +74,13 @@ class Methods:
 
         return find_more
 
-    def broken(self, training, validation, progress_bar):
+    def broken(self, training, validation, progress):
         self.trained.append((training, validation))
         raise RuntimeError("no memory is left")
 
-    def garbled(self, training, validation, progress_bar):
+    def garbled(self, training, validation, progress):
         """One whose scores are no numbers."""
-        find = self.perfect(training, validation, progress_bar)
+        find = self.perfect(training, validation, progress)
         return lambda samples: (found := find(samples)) | {"scores": found["scores"] * np.nan}
 
 
@@ -136,8 +135,8 @@ def test_figures_are_those_of_the_metrics_at_the_threshold_tuned_on_val(samples)
     row = compared(samples, []).iloc[0]
     find = train_prior(samples.part("train"))
     test, val, classes = samples.part("test"), samples.part("val"), list(samples.classes)
-    threshold = tune_threshold(truth_of(val), find(val), classes).threshold
-    expected = detection_metrics(truth_of(test), find(test), classes, threshold=threshold).xs("all", level="class")
+    threshold = tune_threshold(val.truth(), find(val), classes).threshold
+    expected = detection_metrics(test.truth(), find(test), classes, threshold=threshold).xs("all", level="class")
     assert row["threshold"] == threshold
     for column, metric in METRICS.items():
         assert [row[f"{column}{end}"] for end in ENDS] == pytest.approx(
@@ -297,7 +296,7 @@ def test_where_all_images_are_alike_the_prior_is_perfect(samples):
     found = train_prior(alike)(alike)
     assert found["scores"].tolist() == [[1]] * 4  # though the canvas rounds the boxes of each size otherwise
     assert found["boxes"][1, 0].tolist() == pytest.approx([20, 25.6, 80, 76.8], abs=1e-4)
-    assert average_precision(truth_of(alike), found, alike.classes).ap50 == 1
+    assert average_precision(alike.truth(), found, alike.classes).ap50 == 1
 
 
 def test_the_prior_scores_how_often_a_place_holds_an_object(samples):
@@ -324,7 +323,7 @@ def test_of_many_boxes_the_prior_keeps_a_few_dozen_centres(samples):
     overlap = iou(found["boxes"][0], found["boxes"][0])
     assert (overlap - np.eye(len(overlap))).max() <= samples.spec.detector.nms_iou
     # An image has one object here: a score is the precision of its box.
-    hits = iou(found["boxes"][0], truth_of(many)["boxes"][:, 0]) >= 0.5
+    hits = iou(found["boxes"][0], many.truth()["boxes"][:, 0]) >= 0.5
     assert found["scores"][0] == pytest.approx(hits.mean(axis=1))
 
 
@@ -384,7 +383,7 @@ def test_fast_rcnn_has_the_settings_of_the_detector(samples, monkeypatch, propos
 
 
 def test_compare_compares_detectors_where_the_spec_only_detects(samples, tmp_path):
-    table = compare(samples.spec, ["prior"], tmp_path, samples=samples, progress_bar=False)
+    table = compare(samples.spec, ["prior"], tmp_path, samples=samples, progress=False)
     pd.testing.assert_frame_equal(
         table.drop(columns=["seconds", "peak_memory_mb"]),
         compare_detectors(samples.spec, ["prior"], samples=samples).drop(columns=["seconds", "peak_memory_mb"]),

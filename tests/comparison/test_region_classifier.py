@@ -19,7 +19,7 @@ from tumorkeras.spec import DataSpec
 
 CANVAS = (64, 96)
 CLASSES = ("dark", "bright")
-SMALL = {"size": 16, "most": 40, "per_image": 16, "filters": (8, 16), "batch_size": 32, "progress_bar": False}
+SMALL = {"size": 16, "most": 40, "per_image": 16, "filters": (8, 16), "batch_size": 32, "progress": False}
 TINY = SMALL | {"size": 8, "most": 20, "filters": (4,)}
 
 

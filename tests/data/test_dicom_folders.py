@@ -70,7 +70,7 @@ def test_a_damaged_slice_at_the_end_of_a_series_is_named(archive, place):
 
 
 def test_nobody_is_named(archive, caplog):
-    report = audit(spec_of(archive, group="patient"), progress_bar=False)
+    report = audit(spec_of(archive, group="patient"), progress=False)
     table = load_samples(spec_of(archive, group="patient")).table
     said = "".join([report.to_json(), report.to_html(), str(report), table.to_csv(), caplog.text])
     assert not [name for name in (*NOBODY, "Nobody") if name in said]
@@ -81,7 +81,7 @@ def test_a_patient_on_both_sides_of_a_split_is_found_without_naming_it(archive):
     for part in (0, 1):  # the first series of each patient trains, the second validates
         names = [line for line in lines if line.endswith(f"_{part}")]
         (archive / ("train.txt", "val.txt")[part]).write_text("\n".join(names))
-    report = audit(spec_of(archive, files={"train": "train.txt", "val": "val.txt"}), progress_bar=False)
+    report = audit(spec_of(archive, files={"train": "train.txt", "val": "val.txt"}), progress=False)
     leaks = [finding for finding in report.findings if finding.check == "leaks" and finding.severity == "error"]
     assert len(leaks) == 1
     assert len(leaks[0].files) == 24

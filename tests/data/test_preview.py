@@ -108,6 +108,13 @@ def test_tracks_are_drawn_as_paths():
     assert [paths[1][0], paths[1][-1]] == ["6.0,6.0", "90.0,90.0"]
 
 
+def test_a_track_without_positions_is_named():
+    values = np.cumsum(np.ones((6, 9, 2), "float32"), axis=1)
+    values[0] = np.nan
+    reader = card(samples_of(values, kind="simulation", motions=["random_walk", "levy_flight"], frames=9))
+    assert "Sample 0 cannot be shown: cyst: holds no position that is a number" in reader.text
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, -7.5])
 def test_values_without_a_range_are_shown(value):
     reader = card(samples_of(np.full((3, 8, 8, 1), value, "float32")))

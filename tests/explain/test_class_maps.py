@@ -171,6 +171,12 @@ def test_it_is_compiled_once_follows_the_weights_and_lets_the_model_go():
     assert held() is None
 
 
+def test_a_class_may_be_an_integer_of_numpy(random_classifier):
+    images = samples_of(2)
+    found = explain.grad_cam(random_classifier, images, np.int64(1))
+    np.testing.assert_array_equal(found, explain.grad_cam(random_classifier, images, 1))
+
+
 def test_sequential_models_of_open_size_and_samples_of_a_spec(random_classifier):
     model = keras.Sequential(
         [keras.Input((None, None, 1)), keras.layers.Conv2D(2, 3, strides=2), keras.layers.GlobalMaxPooling2D()]

@@ -59,3 +59,12 @@ def test_steps_are_not_known_where_a_layer_resizes():
     assert steps_of(keras.layers.UpSampling2D(2)(convolved), inputs) is None
     assert steps_of(keras.layers.Resizing(5, 5)(convolved), inputs) is None
     assert steps_of(keras.layers.Conv2DTranspose(2, 3, strides=2)(convolved), inputs) is None
+
+
+def test_in_open_sizes_nothing_is_known_of_what_may_resize():
+    inputs = keras.Input((None, None, 1))
+    inside = keras.Input((None, None, 1))
+    backbone = keras.Model(inside, keras.layers.Conv2D(2, 3, strides=4)(inside))
+    for layer in (backbone, keras.layers.UpSampling2D(2), keras.layers.Conv2DTranspose(2, 3, strides=2)):
+        assert steps_of(layer(inputs), inputs) is None
+    assert steps_of(keras.layers.ReLU()(keras.layers.Conv2D(2, 3, strides=2)(inputs)), inputs) == (2, 2)

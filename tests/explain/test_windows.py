@@ -49,7 +49,7 @@ def test_against_a_plain_loop(classifiers, rank, window, stride, fill):
     sides = samples.shape[1:-1]
     sizes = [-(-side // 4) for side in sides] if window is None else np.broadcast_to(window, rank)
     strides = [max(1, side // 2) for side in sizes] if stride is None else np.broadcast_to(stride, rank)
-    found = explain.occlusion(model, samples, 1, window, stride, fill, batch_size=5, progress_bar=False)
+    found = explain.occlusion(model, samples, 1, window, stride, fill, batch_size=5, progress=False)
     for sample, own in zip(samples, found, strict=True):
         color = sample.mean(axis=tuple(range(rank))) if fill == "mean" else fill
         np.testing.assert_allclose(own, plain(model, sample, 1, sizes, strides, color), atol=1e-6)
@@ -111,12 +111,12 @@ def test_the_bar_counts_windows_of_arrays_and_data_sets(classifiers, monkeypatch
             self.done += count
 
     bars = []
-    monkeypatch.setattr(windows, "bar_of", Bar)
+    monkeypatch.setattr(windows, "progress_bar", Bar)
     samples = np.zeros((3, 7, 9, 2))
     samples[:, 2, 3] = np.arange(3)[:, None]
     found = explain.occlusion(classifiers[2], samples, window=3, stride=2)
     dataset = tf.data.Dataset.from_tensors(samples)  # all in one batch
-    np.testing.assert_array_equal(explain.occlusion(classifiers[2], dataset, None, 3, 2, progress_bar=False), found)
+    np.testing.assert_array_equal(explain.occlusion(classifiers[2], dataset, None, 3, 2, progress=False), found)
     assert [(bar.total, bar.done, bar.shown) for bar in bars] == [(36, 36, True), (None, 36, False)]
 
 
@@ -144,3 +144,15 @@ def test_what_does_not_fit_is_refused(classifiers, options, words):
 def test_models_that_are_no_classifiers():
     with pytest.raises(ModelError, match="occlusion: model: 'autoencoder' is not a classifier"):
         explain.occlusion(build_autoencoder((8, 8, 1), filters=(2,)), np.zeros((1, 8, 8, 1)))
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_a_classifier_behind_a_layer_of_ones_own_is_read_at_its_probabilities(activation):
+    inputs = keras.Input((4, 4, 1))
+    units = 2 if activation == "softmax" else 1
+    scores = keras.layers.Dense(units, activation=activation)(keras.layers.Flatten()(inputs))
+    inner = keras.Model(inputs, scores)
+    outer = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Rescaling(0.5), inner])
+    sample = np.random.default_rng(0).normal(size=(1, 4, 4, 1))
+    found = explain.occlusion(outer, sample, 1, window=2, stride=1, fill=0.0)
+    np.testing.assert_allclose(found, explain.occlusion(inner, sample / 2, 1, window=2, stride=1, fill=0.0), atol=1e-6)

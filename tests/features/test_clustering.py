@@ -103,7 +103,10 @@ def test_it_shows_itself(blobs):
     assert "120 samples in 3 clusters of 60, 40, 20 (kmeans)" in html
     assert "&lt;y&gt;" in html
     assert "purity" in html
+    assert html.count("<tr>") == 1 + 3 + 1 + 3  # clusters and figures, each under a head
     assert "purity" not in cluster_features(table, n_clusters=3)._repr_html_()
+    noisy = np.concatenate([np.asarray(table), [[1e3] * np.shape(table)[1]]])
+    assert ">noise<" in cluster_features(noisy, "hdbscan")._repr_html_()
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -51,7 +51,7 @@ def test_jobs_beside_jobs_lie_in_folders_of_their_names(tmp_path):
 
 def refused(spec, folder):
     with pytest.raises(DataError) as caught:
-        run(spec, folder / "out", progress_bar=False)
+        run(spec, folder / "out", progress=False)
     assert not (folder / "out").exists()
     return caught.value.faults
 
@@ -95,7 +95,7 @@ def test_a_class_without_a_box_is_named(tmp_path):
 def test_an_autoencoder_without_the_levels_of_a_detector_is_refused_before_its_training(tmp_path):
     spec = changed(autoencoder={"filters": [4, 4]})
     with pytest.raises(ModelError, match="backbone: has maps of strides 1, 2, expected 4, 8"):
-        run(spec, tmp_path / "out", progress_bar=False)
+        run(spec, tmp_path / "out", progress=False)
     assert not (tmp_path / "out").exists()
 
 
@@ -117,7 +117,7 @@ def specs(folder, **also):
 )
 def test_jobs_that_cannot_stand_beside_each_other(also, fault, tmp_path):
     with pytest.raises(SpecError) as caught:
-        run(specs(tmp_path, **also), tmp_path / "out", progress_bar=False)
+        run(specs(tmp_path, **also), tmp_path / "out", progress=False)
     assert fault in str(caught.value)
     assert not (tmp_path / "out").exists()
 
@@ -126,7 +126,7 @@ def test_two_jobs_of_one_name_are_refused(tmp_path):
     first = specs(tmp_path, a=["b.yaml", "c.yaml"], b=[], c=[])
     (tmp_path / "c.yaml").write_text(yaml.safe_dump({**BESIDE, "name": "b"}))
     with pytest.raises(SpecError, match=r"also\[1\]: the name of c.yaml, b, is another job's"):
-        run(first, tmp_path / "out", progress_bar=False)
+        run(first, tmp_path / "out", progress=False)
 
 
 def test_data_at_fault_beside_leave_no_folder(tmp_path):

@@ -167,3 +167,25 @@ def test_a_sequential_model_passes_as_its_graph_does():
     model, x = keras.Sequential(layers), tf.constant(samples_of(3, 4))
     graph = keras.Model(model.inputs, model.outputs)
     np.testing.assert_array_equal(dropout_passes(model, 5)(x), dropout_passes(graph, 5)(x))
+
+
+def test_layers_that_train_where_nothing_is_said_do_not():
+    """Keras' layers of augmentation change images, and draw from a generator, unless they are told not to train."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 1))
+    x = keras.layers.Flatten()(keras.layers.RandomBrightness(0.9, value_range=(0, 1), seed=1)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Dropout(0.5)(x)))
+    images = tf.constant(np.abs(samples_of(3, 8, 8, 1)))
+    before = [variable.numpy() for variable in model.variables]
+    found = dropout_passes(model, 4000)(images).numpy()
+    assert all((variable.numpy() == old).all() for variable, old in zip(model.variables, before, strict=True))
+    np.testing.assert_allclose(found.mean(axis=0), model(images, training=False), atol=5 * found.std() / 4000**0.5)
+
+
+def test_dropout_in_a_model_that_is_called_as_if_not_trained_drops_as_it_does_where_keras_trains():
+    inner = functional()
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, inner(inputs, training=False))
+    x = tf.ones((1, 3))
+    assert {0.0, 2.0} == set(np.unique([model(x, training=True) for _ in range(20)]))
+    assert {0.0, 2.0} == set(np.unique(dropout_passes(model, 20)(x)))

@@ -107,6 +107,12 @@ def test_comparison_has_the_best_on_top_with_its_interval():
     assert ax.get_xlabel() == "accuracy, 95 % interval"
 
 
+def test_an_end_that_rounding_puts_beyond_its_figure_is_drawn():
+    rows = [["a", 0.3, 0.1 + 0.2, 0.4], ["b", 0.1 + 0.2, 0.2, 0.3]]
+    table = pd.DataFrame(rows, columns=["method", "accuracy", "accuracy_low", "accuracy_high"])
+    assert len(plots.comparison(table).containers) == 2
+
+
 def test_comparison_marks_best_and_baselines():
     colors = [bar.lines[0].get_color() for bar in plots.comparison(METHODS).containers]
     assert len(set(colors)) == 3

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from tumorkeras import plots
+from tumorkeras.anchors import Anchors
 from tumorkeras.errors import DataError
 from tumorkeras.features import RelevanceTreeSelector
 
@@ -48,6 +49,7 @@ PLOTS = {
     "reliability": lambda ax: plots.reliability([0, 1, 0, 1], [0.1, 0.3, 0.6, 0.9], [0.2, 0.4, 0.5, 0.8], ax=ax),
     "embedding": lambda ax: plots.embedding(rng.normal(size=(6, 3)), [0, 1] * 3, ax=ax),
     "clusters": lambda ax: plots.clusters(rng.normal(size=(6, 2)), [0, 1, -1] * 2, images=rng.random((6, 5, 5)), ax=ax),
+    "anchors": lambda ax: plots.anchors(TRUTH["boxes"][0], Anchors((8,), ((16.0,),), (0.5, 1.0)), (48, 64), ax=ax),
     "contact_sheet": lambda ax: plots.contact_sheet(IMAGES, [0, 1, 2, 2], ax=ax),
     "tracks_in_time": lambda ax: plots.tracks_in_time(rng.normal(size=(5, 9, 2)), ax=ax),
     "comparison": lambda ax: plots.comparison(METHODS, ax=ax),

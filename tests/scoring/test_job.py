@@ -270,6 +270,11 @@ def test_the_model_decodes_files_itself(tumours, scans, scanned, images, tmp_pat
         score(tumours, images, signature="serving_bytes")
 
 
+def test_a_batch_size_may_be_an_integer_of_numpy(tumours, images, tmp_path):
+    written = score(tumours, images, batch_size=np.int64(2), output=tmp_path / "found.parquet")
+    np.testing.assert_array_equal(pd.read_parquet(written)["id"], score(tumours, images, batch_size=2)["id"])
+
+
 def test_whole_grey_levels_are_asked_for(tumours, images, scans, scanned, tmp_path):
     levels = images.astype("uint8")
     pd.testing.assert_frame_equal(score(tumours, levels, signature="serving_uint8"), score(tumours, levels))
@@ -277,7 +282,7 @@ def test_whole_grey_levels_are_asked_for(tumours, images, scans, scanned, tmp_pa
     np.save(tmp_path / "float.npy", images)
     given = [tmp_path / "deep.png", tmp_path / "float.npy", scans / "000.png"]
     table = score(tumours, given, signature="serving_uint8")
-    assert table["error"][0] == "holds uint16 values, and the signature reads whole grey levels (uint8)"
+    assert table["error"][0] == "holds uint16 values, and the model learnt from uint8; bring them to that range"
     assert set(table["error"][1:8]) == {"holds float32 values, and the signature reads whole grey levels (uint8)"}
     assert table["status"][8] == "ok"
     np.testing.assert_allclose(table["probability_benign"][8], scanned["probability_benign"][0], rtol=1e-5)

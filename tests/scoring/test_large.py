@@ -79,8 +79,8 @@ def rows(found):
 
 def assert_as_whole(model, image, tile=TILE, overlap=12, **options):
     """The tiled answer is that of one tile as large as the image."""
-    whole = predict_large(model, image, tile=image.shape[:2], overlap=0, progress_bar=False)
-    tiled = predict_large(model, image, tile=tile, overlap=overlap, progress_bar=False, **options)
+    whole = predict_large(model, image, tile=image.shape[:2], overlap=0, progress=False)
+    tiled = predict_large(model, image, tile=tile, overlap=overlap, progress=False, **options)
     np.testing.assert_allclose(rows(tiled), rows(whole), atol=1e-3)
     assert (np.diff(tiled["scores"]) <= 0).all()
     return tiled
@@ -165,7 +165,7 @@ def detector():
 @pytest.mark.parametrize("size", [(50, 70), (1, 1)])
 def test_what_fits_into_a_tile_gets_the_answer_of_the_model(detector, size):
     image = np.random.default_rng(0).integers(0, 256, size).astype("uint8")
-    found = predict_large(detector, image, progress_bar=False)
+    found = predict_large(detector, image, progress=False)
     own = detector.predict(image[None, ..., None].astype("float32"), verbose=0)
     (count,) = own["num_detections"]
     assert len(found["boxes"]) == count > 0
@@ -345,5 +345,6 @@ def test_a_detector_reads_the_tiles_that_it_was_trained_on(monkeypatch):
     predict_large(trained, image)
     predict_large(trained, image, overlap=10)
     predict_large(trained, image, tile=(64, 64))
+    predict_large(trained, image, tile=(32, 32))  # where that overlap does not fit
     predict_large(trained.model, image)
-    assert asked == [([128, 128], 48), ([128, 128], 10), ([64, 64], 16), ([64, 64], 16)]
+    assert asked == [([128, 128], 48), ([128, 128], 10), ([64, 64], 48), ([32, 32], 8), ([64, 64], 16)]

@@ -133,3 +133,18 @@ def test_an_autoencoder_whose_card_has_a_threshold_says_what_is_unlike(volumes, 
     written = score(folder, given, output=tmp_path / "found.parquet")
     assert pd.read_parquet(written)["out_of_distribution"].tolist() == table["out_of_distribution"].tolist()
     assert "out_of_distribution" not in score(trained.model, given)
+
+
+def test_flips_and_turns_that_cannot_be_are_named(trained):
+    images = np.zeros((2, 4, 8, 1), "float32")
+    flat, vectors = (build_classifier((4, 8, 1), 2, filters=(2,), dense=(4,)), keras.Sequential([keras.Input((10,))]))
+    vectors.add(keras.layers.Dense(2, activation="softmax", name="probabilities"))
+    for model, augment, fault in (
+        (flat, ["flips"], "augment: 'flips' found, expected some of 'flip', 'rotate'"),
+        (flat, ["rotate"], "augment: planes of 4 x 8 are not square"),
+        (vectors, ["flip"], r"model: reads \(None, 10\), expected images or volumes"),
+        (3, ["flip"], "model: reads None, expected images or volumes"),
+    ):
+        with pytest.raises(ModelError, match=fault):
+            predict_uncertainty(model, images, "augmentation", augment=augment)
+    assert len(predict_uncertainty(flat, images, "augmentation", augment=["flip", "rotate"])) == 2

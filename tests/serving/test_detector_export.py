@@ -101,6 +101,20 @@ def test_tensorflow_alone_gives_the_answers_of_the_model(trained, exported, tmp_
         assert found["0/serving_default/num_detections"].min() > 3
 
 
+def test_an_empty_batch_has_an_empty_answer(exported):
+    loaded = tf.saved_model.load(str(exported))
+    read = {"serving_default": tf.zeros((0, 40, 50, 1)), "serving_uint8": tf.zeros((0, 40, 50, 1), tf.uint8)}
+    for name, images in read.items():
+        found = loaded.signatures[name](inputs=images)
+        assert {key: list(value.shape) for key, value in found.items()} == {
+            key: [0, *shape[1:]] for key, shape in OUTPUTS.items()
+        }
+    assert loaded.signatures["features"](inputs=tf.zeros((0, 40, 50, 1)))["features"].shape == (0, 32)
+    found = loaded.signatures["serving_bytes"](image_bytes=tf.zeros((0,), tf.string))
+    assert found["boxes"].shape == (0, 10, 4)
+    assert found["status"].shape == (0,)
+
+
 def test_proposals_from_outside_are_a_second_input(tmp_path):
     model = detector(proposals="external")
     path = export(model, tmp_path, name="external")
@@ -111,6 +125,8 @@ def test_proposals_from_outside_are_a_second_input(tmp_path):
     assert wanted["num_detections"].numpy().min() > 0
     for name in OUTPUTS:
         np.testing.assert_allclose(found[name], wanted[name], atol=1e-3)
+    nothing = {"inputs": tf.zeros((0, *given["inputs"].shape[1:])), "proposals": tf.zeros((0, 3, 4))}
+    assert loaded.signatures["serving_default"](**nothing)["boxes"].shape == (0, 10, 4)
     assert list(loaded.signatures["features"].structured_input_signature[1]) == ["inputs"]
     with pytest.raises(ModelError, match="'proposals' is missing"):
         verify_export(path, {"inputs": given["inputs"]}, {"serving_default": {"scores": wanted["scores"].numpy()}})

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from tumorkeras.errors import ModelError
 from tumorkeras.metrics import apply_temperature
+from tumorkeras.scoring import score
 from tumorkeras.serving.export import export
 from tumorkeras.serving.signatures import endpoints
 from tumorkeras.serving.verify import ExportReport, verify_export
@@ -119,6 +120,16 @@ def test_folder_holds_what_belongs_to_the_model(trained, exported):
     meant = spec.resolve(spec.source.path).resolve()
     assert meant == (trained.folder.parent / "data" / "volumes.npz").resolve()
     assert len(list((exported / "variables").glob("variables.data-*"))) == 1
+
+
+def test_an_empty_batch_has_an_empty_answer(exported):
+    loaded = tf.saved_model.load(str(exported))
+    for function in loaded.signatures.values():
+        _, read = function.structured_input_signature
+        answer = function(
+            **{name: tf.zeros([0, *(size or 9 for size in spec.shape[1:])], spec.dtype) for name, spec in read.items()}
+        )
+        assert {value.shape[0] for value in answer.values()} == {0}
 
 
 def test_a_path_is_loaded_as_a_trained_model(trained, unchecked, tmp_path):
@@ -299,6 +310,40 @@ def test_the_choices_of_an_export_are_in_its_graph_and_its_card(trained, tmp_pat
     written = json.loads((path / "assets.extra" / "model_card.json").read_text())
     assert (written["export"]["threshold"], written["export"]["max_pixels"]) == (0.9, 500)
     assert {len(request.inputs["inputs"]) for request in read_warm_up(path) if request.outputs is None} == {1, 5}
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_sequential_model_is_exported_and_scored_as_its_graph_is(nested, unchecked, tmp_path):
+    """Also where one of our classifiers is its last layer, behind one of the user's own."""
+    inner = classifier()
+    ours = [inner] if nested else inner.layers[1:]
+    model = keras.Sequential([keras.Input(SHAPE), keras.layers.Rescaling(0.5), *ours])
+    volumes = np.random.default_rng(0).random((3, *SHAPE)).astype("float32")
+    wanted = model(volumes).numpy()
+    loaded = tf.saved_model.load(str(export(model, tmp_path, name="m")))
+    answer = loaded.signatures["serving_default"](inputs=tf.constant(volumes))
+    np.testing.assert_allclose(answer["probabilities"], wanted, atol=1e-6)
+    np.testing.assert_allclose(
+        score(model, volumes, progress=False)[["probability_0", "probability_1"]], wanted, atol=1e-6
+    )
+
+
+def test_a_layer_that_another_model_has_too_is_that_of_this_one(unchecked, tmp_path):
+    shared = keras.layers.GlobalAveragePooling3D(name="features")
+    other, inputs = keras.Input(SHAPE), keras.Input(SHAPE)
+    keras.Model(other, shared(other))
+    head = keras.layers.Dense(2, activation="softmax", name="probabilities")
+    model = keras.Model(inputs, head(shared(keras.layers.Rescaling(2.0)(inputs))))
+    loaded = tf.saved_model.load(str(export(model, tmp_path, name="m")))
+    found = loaded.signatures["features"](inputs=tf.ones((1, *SHAPE)))["features"]
+    np.testing.assert_allclose(found, [[2.0]])
+
+
+def test_an_autoencoder_in_a_model_is_not_taken_for_one(tmp_path):
+    """Its error would be measured against what another layer made of the input."""
+    model = keras.Sequential([keras.Input(SHAPE), keras.layers.Rescaling(0.5), autoencoder()])
+    with pytest.raises(ModelError, match="the autoencoder is a model in the model; give that one"):
+        export(model, tmp_path)
 
 
 def test_a_model_that_nobody_trained_says_so(tmp_path):

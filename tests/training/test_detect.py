@@ -6,13 +6,17 @@ from dataclasses import replace
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 from made_detectors import untrained_detector
 
 from tumorkeras.data.detection import detection_batches
+from tumorkeras.errors import ModelError
 from tumorkeras.metrics import average_precision
-from tumorkeras.training.detect import DetectionAveragePrecision, compiled_detector, detect, truth_of
+from tumorkeras.models import build_classifier
+from tumorkeras.training.detect import DetectionAveragePrecision, compiled_detector, detect
+from tumorkeras.training.folder import TrainedModel
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +26,7 @@ def network(lesions):
 
 
 def test_truth_is_in_pixels_of_the_files(lesions):
-    truth = truth_of(lesions)
+    truth = lesions.truth()
     for k in range(len(lesions)):
         boxes, classes = lesions.boxes_of(k)
         count = len(boxes)
@@ -77,7 +81,19 @@ def test_the_callback_logs_what_the_metric_says(lesions, network):
     data = detection_batches(samples, 8)
     measure = DetectionAveragePrecision(data, samples.classes)
     history = network.fit(data, verbose=0, shuffle=False, callbacks=[measure]).history
-    expected = average_precision(truth_of(samples), detect(network, samples), samples.classes)
+    expected = average_precision(samples.truth(), detect(network, samples), samples.classes)
     assert 0 < expected.ap50 < 1
     assert history["val_AP50"] == [pytest.approx(expected.ap50, abs=1e-6)]
     assert history["val_AP"] == [pytest.approx(expected.ap, abs=1e-6)]
+
+
+def test_a_trained_model_detects_as_its_network_does_and_others_are_refused(lesions, network):
+    trained = TrainedModel(
+        network, lesions.spec, {"kind": "detector", "classes": list(lesions.classes)}, pd.DataFrame()
+    )
+    wanted = detect(network, lesions)
+    for key, value in detect(trained, lesions).items():
+        np.testing.assert_array_equal(value, wanted[key])
+    for model, name in ((build_classifier((8, 8, 1), 2, filters=(2,)), "classifier"), (3, "int")):
+        with pytest.raises(ModelError, match=f"detect: model: {name} is no detector"):
+            detect(model, lesions)

@@ -282,6 +282,6 @@ def test_trainings_one_after_the_other_leave_no_warnings(caplog, monkeypatch):
     samples = load_samples(spec_of(epochs=1, augment=[]))
     for _ in range(6):
         model = build_classifier(SHAPE, 3, filters=(2,), dense=(2,))
-        fit(model, samples.part("train"), samples.part("val"), samples.spec.training, progress_bar=False)
+        fit(model, samples.part("train"), samples.part("val"), samples.spec.training, progress=False)
         predict(model, samples)
     assert [record.getMessage() for record in caplog.records if "retracing" in record.getMessage()] == []

@@ -24,7 +24,7 @@ def test_proposals_from_outside_are_learnt_and_detected_with(lesions):
     options = {"fusion_width": 8, "dense": (8, 8), "max_detections": 10}
     model = build_detector((64, 64, 1), 2, backbone=small_encoder(), proposals="external", **options)
     training, validation = lesions.part("train"), lesions.part("val")
-    history = fit_detector(model, training, validation, lesions.spec.training, progress_bar=False)
+    history = fit_detector(model, training, validation, lesions.spec.training, progress=False)
     assert list(history) == ["epoch", "loss", "region_box_loss", "region_class_loss", "val_AP50", "val_AP"]
     assert np.isfinite(history.to_numpy()).all()
     found = detect(model, validation)

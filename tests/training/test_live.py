@@ -92,6 +92,12 @@ def test_a_training_that_stops_early_says_so(model, notebook):
     assert "1 epoch (of 7: stopped early)" in card(notebook[0][-1]).text
 
 
+def test_a_training_that_goes_on_to_its_end_did_not_stop_early(model, notebook):
+    trained(model, LiveCurves(), epochs=7, initial_epoch=5)
+    assert "2 epochs" in card(notebook[0][-1]).text
+    assert "stopped early" not in card(notebook[0][-1]).text
+
+
 def test_earlier_epochs_are_drawn_and_a_second_training_begins_anew(model, notebook):
     curves = LiveCurves([{"epoch": 1, "loss": 9.0}])
     for _ in range(2):
@@ -130,7 +136,7 @@ def test_train_draws_in_a_notebook_what_it_gives_back(samples, notebook, capsys)
     assert shown[-1].rows == history.to_dict("records")
     assert "2 epochs" in card(shown[-1]).text
     assert capsys.readouterr() == ("", "")  # no bar beside the curves
-    fitted(samples, progress_bar=False)
+    fitted(samples, progress=False)
     assert len(notebook) == 1
 
 
@@ -143,7 +149,7 @@ def test_a_pipe_gets_a_line_an_epoch(samples, caplog, capsys):
             for row in history.itertuples()
         ]
         caplog.clear()
-        fitted(samples, progress_bar=False)
+        fitted(samples, progress=False)
         assert not [record for record in caplog.records if "epoch" in record.getMessage()]
     assert capsys.readouterr() == ("", "")
 

@@ -108,6 +108,7 @@ def test_the_card_of_a_classifier(folders, classifier, samples):
     assert card["seed"] == 3
     assert card["parameters"] == classifier.model.count_params()
     assert card["data_sha256"] == data_hash(samples)
+    assert card["pixel_dtype"] is None  # of tracks
     assert len(card["initial_sha256"]) == 64
     assert set(card["versions"]) == {"python", "tumorkeras", "tensorflow", "keras", "numpy"}
     assert card["metrics"]["part"] == "test"
@@ -214,6 +215,13 @@ def test_faults_are_told_before_anything_is_written(tmp_path):
     with pytest.raises(DataError):
         train(spec_of(source={"kind": "npz", "path": "none.npz"}), "classifier", place)
     assert not place.exists()
+
+
+def test_a_classifier_of_one_class_is_refused_before_anything_is_trained(tmp_path):
+    one = spec_of(source={**VALUES["source"], "motions": ["random_walk"]}, tasks=["autoencode"])
+    with pytest.raises(DataError, match=r"classes: a classifier needs 2 or more, and the data have \['random_walk'\]"):
+        train(one, "classifier", tmp_path / "model")
+    assert not (tmp_path / "model").exists()
 
 
 def test_evaluate_takes_models_and_trained_models(classifier, samples):
@@ -396,6 +404,29 @@ def test_data_that_do_not_fit_are_refused_field_by_field(classifier, autoencoder
     assert len(evaluate(autoencoder, swapped)) == 2  # an autoencoder knows no classes
     with pytest.raises(ModelError, match="number of classes: the model has 3, the data have 2"):
         evaluate(classifier.model, spec_of(source={**VALUES["source"], "motions": ["levy_flight", "random_walk"]}))
+
+
+@pytest.mark.parametrize(("own", "refused"), [("uint8", True), ("uint16", False), (None, False)])
+def test_grey_levels_of_another_depth_are_refused(own, refused, tmp_path):
+    """Their range is another one: 255 is white in one, and nearly black in the other."""
+    volumes = np.random.default_rng(0).integers(0, 4000, (12, 6, 8, 8, 1), dtype="uint16")
+    keys = {
+        f"{part}_{what}": values
+        for part in ("train", "val", "test")
+        for what, values in (("images", volumes), ("labels", np.arange(12) % 3))
+    }
+    np.savez(tmp_path / "deep.npz", **keys)
+    spec = spec_of(source={"kind": "npz", "path": str(tmp_path / "deep.npz")}, tasks=["classify"])
+    samples = load_samples(spec)
+    card = {"kind": "classifier", "classes": list(samples.classes), "pixel_dtype": own}
+    network = keras.Sequential([keras.Input((6, 8, 8, 1)), keras.layers.Flatten()])
+    network.add(keras.layers.Dense(3, activation="softmax", name="probabilities"))
+    model = TrainedModel(network, spec, card, pd.DataFrame())
+    if refused:
+        with pytest.raises(ModelError, match="grey levels: the model has 'uint8', the data have 'uint16'"):
+            evaluate(model, samples)
+    else:
+        assert len(evaluate(model, samples))
 
 
 def test_a_spacing_of_one_may_be_left_out(samples):

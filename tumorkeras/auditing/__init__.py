@@ -20,7 +20,7 @@ def audit(
     *,
     label: str | None = None,
     group: str | None = None,
-    progress_bar: bool = True,
+    progress: bool = True,
 ) -> AuditReport:
     """Say what is wrong with data before training: faults, copies, leaks, shortcuts, batch effects.
 
@@ -32,7 +32,7 @@ def audit(
         A spec or its file; or a table of features with a row a sample, or its ``.csv`` file.
     label, group : str, optional
         Of a table of features: the column with the class, and that with the patient, exam or experiment.
-    progress_bar : bool, optional
+    progress : bool, optional
         False for no progress bar.
 
     Returns
@@ -67,4 +67,4 @@ def audit(
         words = "goes with a table of features; a spec names its classes and groups itself"
         raise DataError("audit", [f"{name}: {words}" for name in named])
     spec = source if isinstance(source, DataSpec) else DataSpec.from_yaml(source)
-    return audit_spec(spec, progress_bar=progress_bar)
+    return audit_spec(spec, progress=progress)

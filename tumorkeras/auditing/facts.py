@@ -21,7 +21,7 @@ from tumorkeras.data.catalog import Catalog
 from tumorkeras.data.readers import Reading
 from tumorkeras.data.similarity import SIDE, thumbnail
 from tumorkeras.errors import DataError, MissingExtraError
-from tumorkeras.progress import progress_bar as bar_of
+from tumorkeras.progress import progress_bar
 
 Item = TypeVar("Item")
 AHEAD = 4  # samples a thread that may be measured before the first of them is put into the table
@@ -57,7 +57,7 @@ class _Sample(NamedTuple):
     small: np.ndarray | None
 
 
-def collect_facts(catalog: Catalog, *, progress_bar: bool = True) -> Facts:
+def collect_facts(catalog: Catalog, *, progress: bool = True) -> Facts:
     """Decode every sample once, in threads, and measure it.
 
     Memory holds the table and the thumbnails, and beside them a few samples at a time.
@@ -66,7 +66,7 @@ def collect_facts(catalog: Catalog, *, progress_bar: bool = True) -> Facts:
     ----------
     catalog : Catalog
         What the spec names.
-    progress_bar : bool, optional
+    progress : bool, optional
         False for no progress bar.
 
     Returns
@@ -78,13 +78,13 @@ def collect_facts(catalog: Catalog, *, progress_bar: bool = True) -> Facts:
     --------
     >>> table = pd.DataFrame({"id": ["a.png"], "path": [""]})
     >>> catalog = Catalog(table, None, (), "images", (), None, lambda row: Reading(np.eye(8)[..., None], None, {}))
-    >>> collect_facts(catalog, progress_bar=False).table[["readable", "height", "maximum"]].to_dict("list")
+    >>> collect_facts(catalog, progress=False).table[["readable", "height", "maximum"]].to_dict("list")
     {'readable': [True], 'height': [8.0], 'maximum': [1.0]}
     """
     columns = _Columns(len(catalog))
     thumbnails = np.zeros((len(catalog), SIDE, SIDE), np.uint8)
     samples = in_order(lambda row: _look_at(catalog, row), len(catalog))
-    with bar_of(len(catalog), "looking at the samples", "sample", shown=progress_bar) as bar:
+    with progress_bar(len(catalog), "looking at the samples", "sample", shown=progress) as bar:
         for row, sample in enumerate(samples):
             columns.put(row, sample)
             if sample.small is not None:

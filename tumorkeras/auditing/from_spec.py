@@ -25,7 +25,7 @@ from tumorkeras.data.catalog import Catalog, catalog_of
 from tumorkeras.data.parts import with_parts
 from tumorkeras.data.similarity import confirmed, near_duplicates
 from tumorkeras.errors import DataError, MissingExtraError
-from tumorkeras.progress import progress_bar as bar_of
+from tumorkeras.progress import progress_bar
 from tumorkeras.spec import DataSpec
 
 FAULTS_SHOWN = 5  # of a source that cannot be read, each as a finding; more come in one
@@ -33,14 +33,14 @@ UNREADABLE = "Nothing can be trained on it, and nothing else is known of it."
 WITHOUT_GROUPS = "Training stops before it begins; the rest was checked without groups."
 
 
-def audit_spec(spec: DataSpec, *, progress_bar: bool = True) -> AuditReport:
+def audit_spec(spec: DataSpec, *, progress: bool = True) -> AuditReport:
     """Audit the samples that a spec names.
 
     Parameters
     ----------
     spec : DataSpec
         What is audited; a source that cannot be read becomes findings.
-    progress_bar : bool, optional
+    progress : bool, optional
         False for no progress bar.
     """
     checks = Checks()
@@ -50,8 +50,8 @@ def audit_spec(spec: DataSpec, *, progress_bar: bool = True) -> AuditReport:
         return AuditReport(spec.name, tuple(checks.findings))
     catalog, findings = _parted(catalog)
     checks.findings += findings
-    facts = collect_facts(catalog, progress_bar=progress_bar)
-    numbers, plan = _checked(checks, catalog, facts, progress_bar)
+    facts = collect_facts(catalog, progress=progress)
+    numbers, plan = _checked(checks, catalog, facts, progress)
     seen = catalog.kind != "tracks"
     pictures = pictures_of(checks.findings, catalog.table["id"], facts.thumbnails) if seen else {}
     counts = _counts(catalog, facts)
@@ -70,7 +70,7 @@ def _checked(checks: Checks, catalog: Catalog, facts: Facts, shown: bool) -> tup
         "batch_effects": lambda: catalog_batch_effects(catalog, facts),
         "fingerprint": lambda: fingerprint_findings(catalog, facts, plan),
     }
-    with bar_of(len(steps), "checking", "check", shown=shown) as bar:
+    with progress_bar(len(steps), "checking", "check", shown=shown) as bar:
         for name, check in steps.items():
             checks.run(name, check)
             bar.update()

@@ -37,6 +37,9 @@ VERBS: dict[Callable[..., None], str] = {
     schema: "tumorkeras schema",
 }
 
+#: Those that keep what is done when they are stopped.
+RESUMED = (run, train, compare, score)
+
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -60,7 +63,9 @@ def _status(command: Callable[[], Any]) -> int:
         command()
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
-            typer.echo("tumorkeras: stopped; the same command goes on from where it was", err=True)
+            resumes = sys.argv[1:2] in [[verb.__name__] for verb in RESUMED]
+            how = "the same command goes on from where it was" if resumes else "nothing was kept"
+            typer.echo(f"tumorkeras: stopped; {how}", err=True)
         raise
     except (TumorKerasError, MissingExtraError) as error:
         typer.echo(f"tumorkeras: {error}", err=True)

@@ -25,9 +25,8 @@ from tumorkeras.estimates import Estimates
 from tumorkeras.files import write_whole
 from tumorkeras.metrics import compare_detections, detection_metrics, tune_threshold
 from tumorkeras.metrics.detection_checks import read_scenes
-from tumorkeras.progress import progress_bar as bar_of
+from tumorkeras.progress import progress_bar
 from tumorkeras.spec import DataSpec
-from tumorkeras.training.detect import truth_of
 from tumorkeras.training.recipes import THRESHOLD
 
 logger = logging.getLogger(__name__)
@@ -48,7 +47,7 @@ def compare_detectors(
     output: str | Path | None = None,
     *,
     samples: DetectionSamples | None = None,
-    progress_bar: bool = True,
+    progress: bool = True,
 ) -> pd.DataFrame:
     """Train several detectors on the part "train" and read them on the same held-out images.
 
@@ -76,7 +75,7 @@ def compare_detectors(
         methods that are missing when it is started again with the same folder.
     samples : DetectionSamples, optional
         Already loaded samples of ``spec``.
-    progress_bar : bool
+    progress : bool
         Shown on standard error, and only on a terminal or in a notebook.
 
     Returns
@@ -126,7 +125,7 @@ def compare_detectors(
     samples = replace(load_detection(spec) if samples is None else samples, spec=spec)
     parts = _parts_of(samples)
     store = DetectorStore(None if output is None else Path(output), _fingerprint(samples))
-    errors = _run(names, parts, store, progress_bar)
+    errors = _run(names, parts, store, progress)
     results = {method: store[method] for method in names if method not in errors}
     table = _table(names, parts, results, errors)
     if output is not None:
@@ -166,7 +165,7 @@ def _parts_of(samples: DetectionSamples) -> _Parts:
     part = "test" if counts["test"] else "val"
     read = samples.part(part)
     validation = samples.part("val") if counts["val"] else None
-    return _Parts(samples.part("train"), validation, read, part, truth_of(read))
+    return _Parts(samples.part("train"), validation, read, part, read.truth())
 
 
 def _checked_methods(spec: DataSpec, methods: Sequence[str] | None) -> list[str]:
@@ -187,15 +186,15 @@ def _fingerprint(samples: DetectionSamples) -> str:
     return digest.hexdigest()
 
 
-def _run(methods: list[str], parts: _Parts, store: DetectorStore, progress_bar: bool) -> dict[str, str]:
+def _run(methods: list[str], parts: _Parts, store: DetectorStore, progress: bool) -> dict[str, str]:
     """Train what the store lacks; why each method that failed did so."""
     errors: dict[str, str] = {}
-    with bar_of(len(methods), "compare", "method", shown=progress_bar) as bar:
+    with progress_bar(len(methods), "compare", "method", shown=progress) as bar:
         for method in methods:
             bar.set_description(method)
             if method not in store:
                 try:
-                    store.add(_result(method, parts, progress_bar))
+                    store.add(_result(method, parts, progress))
                 except Exception as error:  # one method's fault, of any kind, does not end the others
                     logger.warning("%s failed: %s", method, error)
                     logger.debug("%s", method, exc_info=True)
@@ -204,15 +203,15 @@ def _run(methods: list[str], parts: _Parts, store: DetectorStore, progress_bar: 
     return errors
 
 
-def _result(method: str, parts: _Parts, progress_bar: bool) -> DetectorResult:
+def _result(method: str, parts: _Parts, progress: bool) -> DetectorResult:
     with Watch() as watch:
-        find = DETECTION_METHODS[method](parts.training, parts.validation, progress_bar)
+        find = DETECTION_METHODS[method](parts.training, parts.validation, progress)
     answer = find(parts.read)
     read_scenes(method, parts.truth, answer, parts.classes)  # refuses what is no detection before it is kept
     threshold = THRESHOLD
     if parts.validation is not None and parts.tunes:
         tuned_on = answer if parts.part == "val" else find(parts.validation)
-        threshold = tune_threshold(truth_of(parts.validation), tuned_on, parts.classes).threshold
+        threshold = tune_threshold(parts.validation.truth(), tuned_on, parts.classes).threshold
     found = {name: np.asarray(answer[name]) for name in ARRAYS}
     return DetectorResult(method, round(watch.seconds, 3), round(watch.peak_memory_mb, 1), float(threshold), found)
 

@@ -1,6 +1,6 @@
 """The detectors of the comparison: each is trained on some samples and then finds the objects of others.
 
-A new method is one function ``train(training, validation, progress_bar)`` that gives what detects, and one entry in
+A new method is one function ``train(training, validation, progress)`` that gives what detects, and one entry in
 ``DETECTION_METHODS``.
 """
 
@@ -42,7 +42,7 @@ PRETRAINING = 1 / 5  # of R-CNN's epochs, for the autoencoder of its crops
 
 
 def train_rcnn(
-    training: DetectionSamples, validation: DetectionSamples | None, progress_bar: bool, *, pretrained: bool
+    training: DetectionSamples, validation: DetectionSamples | None, progress: bool, *, pretrained: bool
 ) -> Finder:
     """R-CNN; with ``pretrained`` its convolutions start from those of an autoencoder of its crops."""
     spec = training.spec
@@ -50,7 +50,7 @@ def train_rcnn(
     initial = None
     if pretrained:
         few = max(1, round(PRETRAINING * epochs))
-        initial = train_crop_autoencoder(training, epochs=few, seed=seed, progress_bar=progress_bar)
+        initial = train_crop_autoencoder(training, epochs=few, seed=seed, progress=progress)
     trained = train_region_classifier(
         training,
         validation,
@@ -59,7 +59,7 @@ def train_rcnn(
         batch_size=CROPS_A_BATCH,
         initial=initial,
         seed=seed,
-        progress_bar=progress_bar,
+        progress=progress,
     )
     least, most = spec.detector.score_threshold, spec.detector.max_detections
     return partial(trained.detect, threshold=least, limit=most, original=True)
@@ -68,7 +68,7 @@ def train_rcnn(
 def train_detector(
     training: DetectionSamples,
     validation: DetectionSamples | None,
-    progress_bar: bool,
+    progress: bool,
     *,
     proposals: Literal["rpn", "external"] = "rpn",
     backbone: str | None = None,
@@ -79,25 +79,23 @@ def train_detector(
     keras.utils.set_random_seed(spec.training.seed)
     initial = None
     if spec.detector.backbone == "autoencoder":
-        initial = _image_autoencoder(training, validation, progress_bar)
+        initial = _image_autoencoder(training, validation, progress)
     anchors, reached = anchors_of(spec, training)
     if proposals == "rpn":
         warn_of_recall(reached)
     model = detector_of(spec, len(training.classes), anchors, initial, proposals)
     epochs = spec.detector.epochs
-    fit_detector(model, training, validation, spec.training, epochs=epochs, progress_bar=progress_bar)
+    fit_detector(model, training, validation, spec.training, epochs=epochs, progress=progress)
     return partial(detect, model)
 
 
-def _image_autoencoder(
-    training: DetectionSamples, validation: DetectionSamples | None, progress_bar: bool
-) -> keras.Model:
+def _image_autoencoder(training: DetectionSamples, validation: DetectionSamples | None, progress: bool) -> keras.Model:
     """The spec's autoencoder, trained on the images of the training samples without their boxes."""
     spec = training.spec
     model = autoencoder_of(spec)
     held_out = None if validation is None else _images_of(validation)
     epochs = spec.autoencoder.epochs
-    fit(model, _images_of(training), held_out, spec.training, epochs=epochs, progress_bar=progress_bar)
+    fit(model, _images_of(training), held_out, spec.training, epochs=epochs, progress=progress)
     return model
 
 

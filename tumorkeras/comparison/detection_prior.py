@@ -18,9 +18,7 @@ CENTRES = 24  # boxes a class, at most
 HIT = 0.5  # IoU from which a box would have found an object
 
 
-def train_prior(
-    training: DetectionSamples, validation: DetectionSamples | None = None, progress_bar: bool = True
-) -> Prior:
+def train_prior(training: DetectionSamples, validation: DetectionSamples | None = None, progress: bool = True) -> Prior:
     """Centres of the training boxes, with the share of the training images in which each would have been right.
 
     The boxes, as shares of the sides of their image, are grouped by k-means, each class by itself. A centre scores the
@@ -30,7 +28,7 @@ def train_prior(
     Parameters
     ----------
     training : DetectionSamples
-    validation, progress_bar
+    validation, progress
         Not used: nothing is tuned, and it takes no time.
 
     Returns

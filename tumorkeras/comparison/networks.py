@@ -52,7 +52,7 @@ def _best(fold: Fold, training: Samples, stopping: Samples, initial: keras.Model
         keras.utils.set_random_seed(settings.seed)
         model = classifier_of(candidate, fold.classes, initial)
         layerwise = EVENLY if initial is None else layerwise_of(candidate)
-        history = fit(model, training, stopping, settings, layerwise=layerwise, progress_bar=False)
+        history = fit(model, training, stopping, settings, layerwise=layerwise, progress=False)
         found.append((history["val_loss"].min(), model))
     return min(found, key=lambda pair: pair[0])[1]
 

@@ -233,5 +233,5 @@ class Fold:
         training, stopping = self.inner_parts()
         keras.utils.set_random_seed(settings.seed)
         model = autoencoder_of(spec)
-        fit(model, training, stopping, settings, epochs=spec.autoencoder.epochs, progress_bar=False)
+        fit(model, training, stopping, settings, epochs=spec.autoencoder.epochs, progress=False)
         return model

@@ -21,7 +21,7 @@ from tumorkeras.data.shuffle import seed_at
 from tumorkeras.errors import ModelError
 from tumorkeras.models import build_autoencoder, build_classifier
 from tumorkeras.models.autoencoder import target_of
-from tumorkeras.progress import progress_bar as bar_of
+from tumorkeras.progress import progress_bar
 
 PRETRAINED_ON = 8192  # crops at most that the autoencoder sees in an epoch
 
@@ -42,7 +42,7 @@ def train_region_classifier(
     patience: int = 5,
     initial: keras.Model | None = None,
     seed: int = 0,
-    progress_bar: bool = True,
+    progress: bool = True,
 ) -> RegionClassifier:
     """Train R-CNN without its box regression: propose regions, cut them out, classify.
 
@@ -74,7 +74,7 @@ def train_region_classifier(
         An autoencoder of crops whose convolutions are copied where name and shape agree.
     seed : int, optional
         Of the weights, the order and what is drawn.
-    progress_bar : bool, optional
+    progress : bool, optional
         Shown on standard error, and only on a terminal or in a notebook.
 
     Returns
@@ -96,7 +96,7 @@ def train_region_classifier(
     >>> samples = load_detection(DataSpec.from_dict({"name": "lesions", "input": {"shape": [48, 48, 1]},
     ...     "source": {"kind": "phantoms", "samples": 4}}))
     >>> tiny = {"size": 8, "filters": (2,), "most": 9, "per_image": 4, "epochs": 1, "steps": 1, "batch_size": 4}
-    >>> trained = train_region_classifier(samples, **tiny, progress_bar=False)
+    >>> trained = train_region_classifier(samples, **tiny, progress=False)
     >>> trained.model.output_shape, sorted(trained.history)
     ((None, 3), ['accuracy', 'epoch', 'loss'])
     """
@@ -108,7 +108,7 @@ def train_region_classifier(
         most=most,
         per_image=per_image,
         seed=seed,
-        shown=progress_bar,
+        shown=progress,
     )
     crops = crops_of(samples)
     held_out = None if validation is None else crops_of(validation)
@@ -127,7 +127,7 @@ def train_region_classifier(
         weighted_metrics=["accuracy"],
     )
     stream = balanced_batches(crops, classes, batch_size, seed)
-    history = _fit(model, stream, steps, held_out, epochs, patience, progress_bar)
+    history = _fit(model, stream, steps, held_out, epochs, patience, progress)
     return RegionClassifier(model, samples.classes, most, context, history)
 
 
@@ -212,7 +212,7 @@ def _fit(
     validation = held_out and tf.data.Dataset.from_tensor_slices(
         (held_out.crops, held_out.labels, balancing_weights(held_out.labels, classes))
     ).batch(256).map(lambda arrays, labels, weights: (tf.cast(arrays, tf.float32), labels, weights))
-    with bar_of(epochs, model.name, "epoch", shown=shown) as bar:
+    with progress_bar(epochs, model.name, "epoch", shown=shown) as bar:
         callbacks = [_told(bar)]
         if validation is not None:
             callbacks.append(keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True))
@@ -248,13 +248,13 @@ def train_crop_autoencoder(
     batch_size: int = 64,
     learning_rate: float = 1e-3,
     seed: int = 0,
-    progress_bar: bool = True,
+    progress: bool = True,
 ) -> keras.Model:
     """Train an autoencoder on the crops that :func:`train_region_classifier` learns from, whatever is in them.
 
     Parameters
     ----------
-    samples, size, context, most, per_image, filters, batch_size, learning_rate, seed, progress_bar
+    samples, size, context, most, per_image, filters, batch_size, learning_rate, seed, progress
         As in :func:`train_region_classifier`; with the same ones the crops are the same and all convolutions fit.
     epochs : int, optional
         Each of all crops, or of 8,192 where there are more.
@@ -271,7 +271,7 @@ def train_crop_autoencoder(
     """
     keras.utils.set_random_seed(seed)
     crops = labelled_crops(
-        samples, size=size, context=context, most=most, per_image=per_image, seed=seed, shown=progress_bar
+        samples, size=size, context=context, most=most, per_image=per_image, seed=seed, shown=progress
     ).crops
     if not len(crops):
         raise ModelError("autoencoder of regions", ["no region was found to learn from"])
@@ -285,7 +285,7 @@ def train_crop_autoencoder(
 
     stream = tf.data.Dataset.from_tensor_slices(crops).shuffle(len(crops), seed).repeat().batch(batch_size)
     steps = math.ceil(min(len(crops), PRETRAINED_ON) / batch_size)
-    with bar_of(epochs, model.name, "epoch", shown=progress_bar) as bar:
+    with progress_bar(epochs, model.name, "epoch", shown=progress) as bar:
         options = {"steps_per_epoch": steps, "epochs": epochs, "callbacks": [_told(bar)], "verbose": 0}
         model.fit(stream.map(with_target), shuffle=False, **options)
     return model

@@ -29,7 +29,7 @@ from tumorkeras.data.samples import Samples, load_samples
 from tumorkeras.errors import DataError, SpecError
 from tumorkeras.estimates import Estimates
 from tumorkeras.files import write_whole
-from tumorkeras.progress import progress_bar as bar_of
+from tumorkeras.progress import progress_bar
 from tumorkeras.spec import DataSpec
 from tumorkeras.training.from_spec import data_hash
 
@@ -51,7 +51,7 @@ def compare(
     samples: Samples | DetectionSamples | None = None,
     folds: Folds | None = None,
     n_jobs: int | None = None,
-    progress_bar: bool = True,
+    progress: bool = True,
 ) -> pd.DataFrame:
     """Cross-validate several methods on the same folds; of a spec that only detects, compare detectors.
 
@@ -97,7 +97,7 @@ def compare(
     n_jobs : int, optional
         Processes that tune the classical methods, as in scikit-learn: 1 by default, -1 for all cores. Detectors have
         nothing to share out.
-    progress_bar : bool
+    progress : bool
         Shown on standard error, and only on a terminal or in a notebook.
 
     Returns
@@ -150,7 +150,7 @@ def compare(
     if "classify" not in spec.tasks and "detect" in spec.tasks:
         _check_detection(features=features, tables=tables, folds=folds)
         images = _of_kind(DetectionSamples, samples)
-        return compare_detectors(spec, methods, output, samples=images, progress_bar=progress_bar)
+        return compare_detectors(spec, methods, output, samples=images, progress=progress)
     samples = replace(_of_kind(Samples, samples) or load_samples(spec), spec=spec)
     problem = Problem(samples, checked_tables(tables, len(samples)), n_jobs)
     sets = features_of(spec, problem.tables) if features is None else features
@@ -159,7 +159,7 @@ def compare(
     folds = _checked(samples, sets, outer_folds(samples) if folds is None else folds)
     hashes = {entry.key: problem.hash_of(entry.features) for entry in entries}
     store = FoldStore(None if output is None else Path(output), _fingerprint(samples, folds), hashes)
-    errors = _run(problem, entries, folds, store, progress_bar)
+    errors = _run(problem, entries, folds, store, progress)
     table = _table(problem, entries, folds, store, errors)
     if output is not None:
         write_whole(Path(output) / "comparison.csv", table.to_csv(index=False))
@@ -224,12 +224,10 @@ def _fingerprint(samples: Samples, folds: Folds) -> str:
     return digest.hexdigest()
 
 
-def _run(
-    problem: Problem, entries: Sequence[Entry], folds: Folds, store: FoldStore, progress_bar: bool
-) -> dict[str, str]:
+def _run(problem: Problem, entries: Sequence[Entry], folds: Folds, store: FoldStore, progress: bool) -> dict[str, str]:
     """Compute what the store lacks; why each method that failed did so."""
     errors: dict[str, str] = {}
-    with bar_of(len(entries) * len(folds), "compare", "fold", shown=progress_bar) as bar:
+    with progress_bar(len(entries) * len(folds), "compare", "fold", shown=progress) as bar:
         for entry in entries:
             bar.set_description(entry.key)
             for number, (training, test) in enumerate(folds, start=1):

@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 Shape = tuple[int | None, ...]
 
+DEPTHS = {"uint8", "uint16"}  # of image files
+
 
 @dataclass(frozen=True)
 class ModelOrigin:
@@ -43,6 +45,8 @@ class ModelOrigin:
         The spec that the model was trained with.
     data_sha256 : str or None
         :func:`data_hash` of the samples that it was trained with.
+    pixel_dtype : str or None
+        Of the images that it was trained with.
     """
 
     name: str
@@ -51,6 +55,22 @@ class ModelOrigin:
     classes: tuple[str, ...] | None = None
     spec: DataSpec | None = None
     data_sha256: str | None = None
+    pixel_dtype: str | None = None
+
+    def depth_fault(self, dtype: str | None) -> str | None:
+        """What is wrong with grey levels of another depth than the model learnt from: their range is another one.
+
+        Examples
+        --------
+        >>> origin = ModelOrigin("lesions", (64, 64, 1), pixel_dtype="uint8")
+        >>> origin.depth_fault("uint16")
+        'holds uint16 values, and the model learnt from uint8; bring them to that range'
+        >>> origin.depth_fault("float32") is None
+        True
+        """
+        if {dtype, self.pixel_dtype} != DEPTHS:
+            return None
+        return f"holds {dtype} values, and the model learnt from {self.pixel_dtype}; bring them to that range"
 
 
 def data_hash(samples: Parted) -> str:
@@ -126,6 +146,8 @@ def _differences(origin: ModelOrigin, samples: Samples | DetectionSamples) -> It
         yield "number of classes", origin.outputs, len(samples.classes)
     if not fits(samples.spec.input.shape, origin.shape):
         yield "input.shape", list(origin.shape), samples.spec.input.shape
+    if origin.depth_fault(samples.pixel_dtype):
+        yield "grey levels", origin.pixel_dtype, samples.pixel_dtype
     if origin.spec is None:
         return
     own, found = _look(origin.spec), _look(samples.spec)

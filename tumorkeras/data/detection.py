@@ -77,6 +77,11 @@ class DetectionSamples(Parted):
 
         return detection_card(self)
 
+    @property
+    def pixel_dtype(self) -> str:
+        """Of the images."""
+        return self.images.dtype.name
+
     def content(self) -> Iterator[np.ndarray]:
         """Images, boxes and classes."""
         for rows in in_pieces(len(self)):
@@ -115,6 +120,16 @@ class DetectionSamples(Parted):
         boxes = [self.placement(k).apply(own) for k, own in enumerate(np.asarray(objects["boxes"]))]
         held = np.asarray(objects["classes"])[..., None] != NO_CLASS
         return {**objects, "boxes": np.where(held, np.stack(boxes), 0)}
+
+    def truth(self) -> dict[str, np.ndarray]:
+        """The objects as metrics take them: ``boxes`` (n, most, 4), xyxy in pixels of files, ``classes`` (n, most).
+
+        Images with fewer objects are padded with boxes of 0 and the class -1.
+        """
+        found = [self.boxes_of(k) for k in range(len(self))]
+        in_files = [self.placement(k).invert(boxes) for k, (boxes, _) in enumerate(found)]
+        boxes, classes = pad(in_files, [ids for _, ids in found])
+        return {"boxes": boxes, "classes": classes}
 
     @property
     def most_objects(self) -> int:

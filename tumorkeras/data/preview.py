@@ -12,6 +12,7 @@ import pandas as pd
 from tumorkeras import markup
 from tumorkeras.data.cache import rows_of
 from tumorkeras.data.splits import PARTS
+from tumorkeras.errors import DataError
 from tumorkeras.markup import Cell, Row
 from tumorkeras.palette import rgb_of
 
@@ -161,6 +162,8 @@ def _drawn_track(samples: Samples, row: int) -> Drawn:
     track = np.asarray(samples.values[row], dtype="float64")
     name = str(samples.table["class_name"].iloc[row])
     path = track[np.isfinite(track).all(axis=1)]
+    if not len(path):
+        raise DataError(name, ["holds no position that is a number"])
     middle, reach = (path.min(axis=0) + path.max(axis=0)) / 2, np.ptp(path, axis=0).max() or 1.0
     places = (path - middle) / reach * 84 + 48
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)

@@ -62,6 +62,11 @@ class Samples(Parted):
         """Whether the values are positions that are drawn as volumes."""
         return self.values.ndim == 3
 
+    @property
+    def pixel_dtype(self) -> str | None:
+        """Of images and volumes; None of tracks."""
+        return None if self.are_tracks else self.values.dtype.name
+
     @cached_property
     def labels(self) -> np.ndarray:
         """Class ids (n,) int64."""

@@ -16,8 +16,9 @@ from tumorkeras.errors import ModelError
 from tumorkeras.explain.heads import check_class, head_of
 from tumorkeras.explain.inputs import Maps, check_image_input, mapped, network_for, told_by
 from tumorkeras.explain.placement import over_input, spread, steps_of
-from tumorkeras.features.layer_outputs import input_of, nodes_of
+from tumorkeras.features.layer_outputs import input_of
 from tumorkeras.models import Detector
+from tumorkeras.models.graphs import nodes_of
 
 CALLER = "grad_cam"
 
@@ -101,7 +102,7 @@ def grad_cam(
         own[layer] = _compile(network, given, layer)
     made = own[layer]
     check_class(CALLER, class_id, made.classes)
-    wanted = tf.constant(NO_CLASS if class_id is None else class_id)
+    wanted = tf.constant(NO_CLASS if class_id is None else int(class_id))
 
     def explain(batch: np.ndarray) -> Maps:
         cells = made.call(tf.constant(batch), wanted).numpy()

@@ -106,7 +106,7 @@ def grad_cam_detection(
         _compiled[network] = _compile(network)
     made = _compiled[network]
     placed = letterbox(pixels.shape[:2], network.canvas)
-    wanted = tf.constant(found if class_id is None else class_id)
+    wanted = tf.constant(found if class_id is None else int(class_id))
     levels = made.call(tf.constant(pixels[None]), tf.constant(placed.apply(box)[None, None]), wanted)
     return to_one(np.maximum(_upon_image([level.numpy() for level in levels], made.strides, placed), 0))[0]
 

@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from tumorkeras.errors import ModelError
 from tumorkeras.explain.inputs import Maps, check_image_input, mapped, network_for, told_by
-from tumorkeras.features.layer_outputs import input_of, nodes_of
+from tumorkeras.features.layer_outputs import input_of
 from tumorkeras.models import Detector
+from tumorkeras.models.graphs import nodes_of
 
 CALLER = "reconstruction_error_map"
 

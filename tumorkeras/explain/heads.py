@@ -11,7 +11,9 @@ import tensorflow as tf
 
 from tumorkeras.errors import DataError, ModelError
 from tumorkeras.layers.float32 import is_count
+from tumorkeras.models.graphs import graph_of, maker_of
 
+TINY = 1e-30  # a probability below is rounded to it
 ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {"softmax": tf.nn.softmax, "sigmoid": tf.sigmoid}
 
 
@@ -69,6 +71,9 @@ def check_class(caller: str, class_id: int | None, classes: int) -> None:
 def _without_activation(output: keras.KerasTensor) -> tuple[keras.KerasTensor, Callable[[Any], Any], str | None]:
     """A tensor, what makes the scores of it, and the name of the activation that was left out."""
     operation, number, _ = output._keras_history
+    if graph_of(operation) is not None:  # the end lies in a model in the model
+        inner = _activation_of(maker_of(output))
+        return output, SCORES.get(inner or "", tf.identity), inner
     activation = _activation_of(operation)
     if activation is None:
         return output, tf.identity, None
@@ -76,6 +81,17 @@ def _without_activation(output: keras.KerasTensor) -> tuple[keras.KerasTensor, C
     if not getattr(operation, "weights", ()):
         return source, tf.identity, activation
     return source, _linear(operation, source), activation
+
+
+def _log(values: tf.Tensor) -> tf.Tensor:
+    return tf.math.log(tf.maximum(tf.cast(values, tf.float32), TINY))
+
+
+# Scores of which an activation makes these probabilities.
+SCORES: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
+    "softmax": _log,
+    "sigmoid": lambda values: _log(values) - _log(1 - tf.cast(values, tf.float32)),
+}
 
 
 def _activation_of(operation: Any) -> str | None:

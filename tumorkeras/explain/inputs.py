@@ -75,7 +75,7 @@ def mapped(
         Naming all samples that cannot be read, have another shape or are not finite, and where they differ in size.
     """
     check_batch_size(caller, batch_size)
-    found, order = [], [np.empty(0, "int64")]
+    found, order = [], []
     with told_by(caller):
         for rows, batch in network_inputs(samples, shape, spec).batches(batch_size):
             found.append(explain(batch))
@@ -86,6 +86,6 @@ def mapped(
             caller, [f"samples: have the sizes {', '.join(map(str, sizes))}; give those of one size at once"]
         )
     maps = np.empty((sum(map(len, order)), *sizes[0]), "float32")
-    if found:
-        maps[np.concatenate(order)] = np.concatenate(found)
+    for places, own in zip(order, found, strict=True):
+        maps[places] = own
     return maps

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tumorkeras.models.graphs import graph_of
+
 Matrix = NDArray[np.float32]
 ROUNDING = 1e-6
 
@@ -112,5 +114,10 @@ def _stride(operation: object, tensor: keras.KerasTensor, source: keras.KerasTen
     strides = getattr(operation, "strides", None)
     if strides and not name.endswith("Transpose"):
         return strides
-    border = name.startswith(("Cropping", "ZeroPadding"))
-    return 1 if border or tensor.shape[1:-1] == source.shape[1:-1] else None
+    if name.startswith(("Cropping", "ZeroPadding")):
+        return 1
+    sides = tuple(tensor.shape[1:-1])
+    resizes = graph_of(operation) is not None or name.startswith("UpSampling") or name.endswith("Transpose")
+    if resizes and None in sides:  # of which nothing is seen in the open sizes
+        return None
+    return 1 if sides == tuple(source.shape[1:-1]) else None

@@ -21,7 +21,7 @@ from tumorkeras.features.layer_outputs import input_of
 from tumorkeras.layers.float32 import is_count, is_number
 from tumorkeras.models import Detector
 from tumorkeras.models.blocks import per_axis
-from tumorkeras.progress import progress_bar as bar_of
+from tumorkeras.progress import progress_bar
 
 CALLER = "occlusion"
 Size = int | Sequence[int] | None
@@ -35,7 +35,7 @@ def occlusion(
     stride: Size = None,
     fill: Literal["mean"] | float = "mean",
     batch_size: int = 64,
-    progress_bar: bool = True,
+    progress: bool = True,
 ) -> Maps:
     """How much less probable a class becomes when a window of the sample is covered.
 
@@ -57,7 +57,7 @@ def occlusion(
         What covers: the mean of each channel of the sample, or a number in its units.
     batch_size : int, default 64
         Windows a call.
-    progress_bar : bool, default True
+    progress : bool, default True
         Count the windows where somebody can see it.
 
     Returns
@@ -98,7 +98,7 @@ def occlusion(
     if fill != "mean" and not is_number(fill):
         raise DataError(CALLER, [f"fill: {fill!r} is neither 'mean' nor a finite number"])
     total = _count(samples, given.shape[1:-1], window, stride)
-    with bar_of(total, "covering", "window", shown=progress_bar) as bar:
+    with progress_bar(total, "covering", "window", shown=progress) as bar:
         cover = _Cover(answer, class_id, window, stride, fill, batch_size, bar)
         return mapped(CALLER, samples, tuple(given.shape[1:]), spec, 1, cover.maps_of)
 

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from tumorkeras import markup
 from tumorkeras.errors import DataError
 from tumorkeras.features.cluster_methods import SEARCHES, SMALLEST_CLUSTER, Ints, Method, best, counts_to_try, hdbscan
 from tumorkeras.features.standard import standardised
+from tumorkeras.markup import Cell, Row
 from tumorkeras.metrics.checks import check_classes, check_groups, check_labels, check_settings
 from tumorkeras.metrics.clustering import NOISE, clustering_agreement
 
@@ -62,11 +64,20 @@ class Clusters:
         return f"<Clusters: {samples}{' of ' + sizes if sizes else ''}{noise} ({self.method})>"
 
     def _repr_html_(self) -> str:
-        shown = [self.sizes.to_frame() if self.table is None else self.table]
+        counts = self.sizes.to_frame("samples") if self.table is None else self.table
+        rows = [
+            Row([Cell("noise" if name == NOISE else str(name)), *(Cell(f"{count:,}", number=True) for count in own)])
+            for name, own in zip(counts.index, counts.to_numpy().tolist(), strict=True)
+        ]
+        parts = [markup.table(["cluster", *map(str, counts)], rows, "Samples of each cluster")]
         if self.agreement is not None:
-            shown.append(self.agreement.round(3))
-        tables = "".join(table.to_html() for table in shown)
-        return f"<p>{repr(self)[1:-1]}</p>{tables}"
+            values = self.agreement[["value", "low", "high"]].to_numpy("float64").tolist()
+            figures = [
+                Row([Cell(str(name)), markup.estimate(*own)])
+                for name, own in zip(self.agreement.index, values, strict=True)
+            ]
+            parts.append(markup.table(["agreement with the classes", ""], figures, "Agreement with the classes"))
+        return markup.card(repr(self)[1:-1], parts)
 
 
 def cluster_features(

@@ -15,6 +15,7 @@ import tensorflow as tf
 from tumorkeras.errors import ModelError
 from tumorkeras.models import Detector
 from tumorkeras.models.detector.backbone import level_name
+from tumorkeras.models.graphs import nodes_of
 
 Pool = Literal["mean", "max", "mean_max", "flatten"]
 POOLS = ("mean", "max", "mean_max", "flatten")
@@ -169,27 +170,6 @@ def _taken(network: keras.Model, layer: str | None) -> Taken:
     if len(outputs) != 1:
         raise ModelError(network.name, [f"layer: {name!r} gives {len(outputs)} outputs, expected one"])
     return [(name, outputs[0])]
-
-
-def nodes_of(network: keras.Model) -> dict[str, Any]:
-    """Where a network calls each of its layers first, in the order of the layers.
-
-    Not ``layer.output``: that of a layer which another model calls too, and of a model that is used as a layer, is not
-    of this network.
-    """
-    found: dict[int, tuple[int, Any]] = {}
-    waiting, seen = list(network.outputs), set()
-    while waiting:
-        operation, number, _ = waiting.pop()._keras_history
-        key = id(operation)
-        if (key, number) in seen:
-            continue
-        seen.add((key, number))
-        node = operation._inbound_nodes[number]
-        if key not in found or number < found[key][0]:
-            found[key] = number, node
-        waiting += node.input_tensors
-    return {layer.name: found[id(layer)][1] for layer in network.layers if id(layer) in found}
 
 
 def _last_map(network: keras.Model, nodes: dict[str, Any]) -> str | None:

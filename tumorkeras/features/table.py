@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from tumorkeras.data.motion import check_tracks, steps_of
-from tumorkeras.data.samples import Samples
 from tumorkeras.features.motility import motility_features
 from tumorkeras.features.regions import region_features
+
+if TYPE_CHECKING:
+    from tumorkeras.data.samples import Samples  # starts TensorFlow
 
 
 def sample_features(samples: Samples) -> pd.DataFrame:

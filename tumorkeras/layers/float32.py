@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import keras
@@ -59,7 +59,8 @@ def is_count(value: Any, least: int = 1) -> bool:
 
     Examples
     --------
-    >>> is_count(2), is_count(2.0), is_count(1, least=2), is_count(True)
-    (True, False, False, False)
+    >>> import numpy as np
+    >>> is_count(2), is_count(np.int64(2)), is_count(2.0), is_count(1, least=2), is_count(True)
+    (True, True, False, False, False)
     """
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least

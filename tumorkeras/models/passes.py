@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from tumorkeras.errors import ModelError
+from tumorkeras.models.graphs import graph_of
 
 _SPATIAL = (keras.layers.SpatialDropout1D, keras.layers.SpatialDropout2D, keras.layers.SpatialDropout3D)
 
@@ -26,19 +27,12 @@ def dropout_layers(model: keras.Model) -> list[keras.layers.Dropout]:
 
 
 def _dropping(operation: Any) -> Iterator[keras.layers.Dropout]:
-    graph = _graph_of(operation)
+    graph = graph_of(operation)
     if graph is not None:
         for inner in graph.operations:
             yield from _dropping(inner)
     elif isinstance(operation, keras.layers.Dropout) and 0 < operation.rate < 1:
         yield operation
-
-
-def _graph_of(operation: Any) -> Any:
-    """The graph of a model, also of one in another; None of what has none."""
-    if isinstance(operation, keras.Sequential):
-        return keras.Model(operation.inputs, operation.outputs) if operation.built else None
-    return operation if isinstance(operation, keras.Model) and hasattr(operation, "operations") else None
 
 
 def dropout_passes(model: keras.Model, passes: int = 20, seed: int = 0) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -101,17 +95,22 @@ class _Walk:
     def through(self, model: Any, samples: tf.Tensor) -> tf.Tensor:
         """The one output of a model."""
         self._is_repeated[samples.ref()] = False
-        (found,) = keras.tree.flatten(_graph_of(model)._run_through_graph(samples, operation_fn=self._called))
+        (found,) = keras.tree.flatten(graph_of(model)._run_through_graph(samples, operation_fn=self._called))
         return found
 
     def _called(self, operation: Any) -> Callable[..., Any]:
-        """An operation as it is to be called."""
+        """An operation as it is to be called.
+
+        What a graph itself says of ``training`` does not count, as it does not where Keras trains the graph.
+        """
         if id(operation) in self._numbers:
             return lambda value, **_: self._noted(self._dropped(operation, value), True)
-        if _graph_of(operation) is not None and dropout_layers(operation):
-            return lambda values, **_: _graph_of(operation)._run_through_graph(values, operation_fn=self._called)
+        if graph_of(operation) is not None and dropout_layers(operation):
+            return lambda values, **_: graph_of(operation)._run_through_graph(values, operation_fn=self._called)
 
         def call(*args: Any, **kwargs: Any) -> Any:
+            if "training" in getattr(operation, "_call_context_args", ()):  # some layers train where nothing is said
+                kwargs["training"] = False
             given = keras.tree.flatten((args, kwargs))
             repeated = any(self._is_repeated.get(value.ref(), False) for value in given if tf.is_tensor(value))
             if repeated:

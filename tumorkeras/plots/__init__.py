@@ -3,6 +3,7 @@
 Matplotlib is loaded by the first plot, not by the import. Without `ax` a plot makes its own figure.
 """
 
+from tumorkeras.plots.anchors import anchors
 from tumorkeras.plots.by_size import learning_by_size
 from tumorkeras.plots.calibration import reliability
 from tumorkeras.plots.clusters import clusters
@@ -20,6 +21,7 @@ from tumorkeras.plots.space_time import tracks_in_time
 from tumorkeras.plots.style import to_png
 
 __all__ = [
+    "anchors",
     "clusters",
     "comparison",
     "confusion",

@@ -245,7 +245,7 @@ def reconstructions(inputs: ArrayLike, outputs: ArrayLike, ax: Axes | None = Non
     height, width = image.shape[:2]
     ax = axes_for(ax, max(4.0, 1.5 * len(chosen)), 1.5 * len(chosen) * height / width + 0.8)
     show(ax, image, (0.0, 1.0))
-    errors = ((given - returned)[chosen] ** 2).reshape(len(chosen), -1).mean(axis=1)
+    errors = ((given[chosen] - returned[chosen]) ** 2).reshape(len(chosen), -1).mean(axis=1)
     ax.set_xticks(centres, [f"{error:.2g}" for error in errors])
     ax.set_yticks([height / 4, height * 3 / 4], ["input", "output"])
     title = f"Reconstruction: {len(chosen)} of {len(given)}{channel_note(given)}"

@@ -195,7 +195,7 @@ def comparison(
         best, color = place == 0, _color_of_method(place, method, baselines)
         note = "undefined"
         if np.isfinite(value):
-            reach = [[np.nan_to_num(value - low)], [np.nan_to_num(high - value)]]
+            reach = np.maximum(np.nan_to_num([[value - low], [high - value]]), 0)  # rounding may put an end inside
             marker, size = ("D", 7) if best else ("o", 5)
             ax.errorbar([value], [place], xerr=reach, color=color, marker=marker, ms=size, capsize=3, lw=1.5)
             note = f"{value:.3f}" + (f"  [{low:.3f}, {high:.3f}]" if np.isfinite([low, high]).all() else "")

@@ -33,5 +33,5 @@ def _picture(content: Content) -> Picture:
     if "detector" in content.models:
         return detection_pictures.found(detection_pictures.scene_of(content), content.part, detection_pictures.COLUMNS)
     if "classifier" in content.models:
-        return pictures.confusion(content.answers, list(content.samples.classes))
+        return pictures.confusion(content.called, list(content.samples.classes))
     return pictures.reconstructions(content.main, content.whole)

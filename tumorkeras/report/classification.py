@@ -7,6 +7,7 @@ import pandas as pd
 
 from tumorkeras import markup
 from tumorkeras.comparison.methods import BASELINES
+from tumorkeras.estimates import COUNTED
 from tumorkeras.markup import Cell, Row
 from tumorkeras.metrics import calibration_error, threshold_for_sensitivity
 from tumorkeras.plots.results import labels_of
@@ -16,7 +17,6 @@ from tumorkeras.report.rows import metric_cell, metric_row, unit_of_resampling
 
 COMPARED = {"accuracy": "accuracy", "auc": "AUC", "sensitivity": "sensitivity", "specificity": "specificity"}
 SENSITIVITIES = (0.9, 0.95, 0.99)
-COUNTS = ("TP", "TN", "FP", "FN")
 
 
 def classification(content: Content) -> list[str]:
@@ -42,7 +42,7 @@ def classification(content: Content) -> list[str]:
         *_tuned(content, classes),
         markup.figures(
             [
-                pictures.draw(lambda: pictures.confusion(_called(content), classes)),
+                pictures.draw(lambda: pictures.confusion(content.called, classes)),
                 pictures.draw(lambda: pictures.roc(content.answers, classes)),
             ]
         ),
@@ -63,15 +63,6 @@ def _tuned(content: Content, classes: list[str]) -> list[str]:
     reached, cost = (tuned[name]["value"] for name in ("sensitivity", "specificity"))
     where = f"{classes[1]} is called from a probability of {card['threshold']:.3g} on"
     return [markup.paragraph(f"{where}: sensitivity {reached:.3f}, specificity {cost:.3f} on the validation part.")]
-
-
-def _called(content: Content) -> pd.DataFrame:
-    """The answers, of two classes as the card's threshold calls them, at which its metrics are read."""
-    threshold = content.models["classifier"].card.get("threshold")
-    if threshold is None:
-        return content.answers
-    second = content.answers.filter(regex="^probability_").iloc[:, 1]
-    return content.answers.assign(class_id=(second >= threshold).astype("int64"))
 
 
 def _calibration(content: Content, classes: list[str]) -> list[str]:
@@ -108,7 +99,7 @@ def _operating_points(read: pd.DataFrame, classes: list[str], groups: np.ndarray
 
 
 def _is_overall(name: str) -> bool:
-    return "[" not in name and name not in COUNTS
+    return "[" not in name and name not in COUNTED
 
 
 def _in_words(name: str) -> str:
@@ -119,7 +110,7 @@ def _in_words(name: str) -> str:
 def _by_class(metrics: Metrics, classes: list[str]) -> str:
     """Of two classes the four counts; of more a row a class."""
     if "TP" in metrics:
-        counts = ", ".join(f"{metrics[name]['value']:.0f} {name}" for name in COUNTS)
+        counts = ", ".join(f"{metrics[name]['value']:.0f} {name}" for name in COUNTED)
         return markup.paragraph(f"{classes[1]} is the positive class: {counts}.")
     columns = ("sensitivity", "specificity", "AUC")
     rows = []

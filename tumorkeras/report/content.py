@@ -108,6 +108,15 @@ class Content:
         done = self.predictions[self.predictions["status"] == "ok"]
         return done.assign(label=done["true_class"].map(ids).astype("int64"))
 
+    @cached_property
+    def called(self) -> pd.DataFrame:
+        """The answers, of two classes as the card's threshold calls them, at which its metrics are read."""
+        threshold = self.models["classifier"].card.get("threshold")
+        if threshold is None:
+            return self.answers
+        second = self.answers.filter(regex="^probability_").iloc[:, 1]
+        return self.answers.assign(class_id=(second >= threshold).astype("int64"))
+
     @property
     def answer_groups(self) -> np.ndarray | None:
         """The group of each of them, where the data have groups."""

@@ -17,7 +17,6 @@ from tumorkeras.plots.style import color_of
 from tumorkeras.report.content import Content
 from tumorkeras.report.detections import detections_of
 from tumorkeras.report.pictures import MOST_CLASSES, Picture
-from tumorkeras.training.detect import truth_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,7 +61,7 @@ def scene_of(content: Content) -> Scene:
     failed = set(content.predictions.loc[content.predictions["status"] != "ok", "id"])
     samples = content.read.select(~content.read.table["id"].isin(failed).to_numpy()) if failed else content.read
     found = detections_of(content.predictions, samples.table["id"].tolist(), samples.classes)
-    return Scene(samples, truth_of(samples), found, content.main.card["threshold"])
+    return Scene(samples, samples.truth(), found, content.main.card["threshold"])
 
 
 def examples(training: DetectionSamples) -> Picture:

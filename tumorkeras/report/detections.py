@@ -40,7 +40,8 @@ def detections_of(table: pd.DataFrame, ids: Sequence[str], classes: Sequence[str
     held = table[table["class"].notna()]
     image = pd.Index(ids).get_indexer(pd.Index(held["id"]))
     label = pd.Index(classes).get_indexer(pd.Index(held["class"]))
-    own = [np.flatnonzero(image == k) for k in range(len(ids))]
+    order = np.argsort(image, kind="stable")
+    own = np.split(order, np.searchsorted(image[order], np.arange(len(ids) + 1)))[1:-1]
     values, scores = held[CORNERS].to_numpy("float32"), held["score"].to_numpy("float32")
     boxes, labels = pad([values[rows] for rows in own], [label[rows] for rows in own])
     padded = np.zeros(labels.shape, "float32")

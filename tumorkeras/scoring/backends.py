@@ -183,13 +183,15 @@ def _origin_beside(folder: Path) -> ModelOrigin:
     extra = folder / "assets.extra"
     names, card, spec = (extra / name for name in ("classes.json", "model_card.json", "data_spec.yaml"))
     try:
+        facts = json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {}
         return ModelOrigin(
             str(folder),
             (),
             None,
             tuple(json.loads(names.read_text(encoding="utf-8"))) if names.is_file() else None,
             DataSpec.from_yaml(spec) if spec.is_file() else None,
-            json.loads(card.read_text(encoding="utf-8")).get("data_sha256") if card.is_file() else None,
+            facts.get("data_sha256"),
+            facts.get("pixel_dtype"),
         )
     except SpecError as error:  # before ValueError, of which it is one
         raise ModelError(error.heading, error.faults) from None

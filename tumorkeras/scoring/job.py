@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tumorkeras.errors import DataError, ModelError
+from tumorkeras.layers.float32 import is_count
 from tumorkeras.machine import processors
 from tumorkeras.progress import progress_bar
 from tumorkeras.scoring.batch_size import choose_batch_size
@@ -196,6 +197,7 @@ def score(
     2  array   2     ok            0.5
     """
     _check_arguments(batch_size, engine, on_error)
+    batch_size = batch_size if batch_size == "auto" else int(batch_size)  # NumPy's integers are no JSON
     inputs = as_array(inputs)
     output = None if output is None else Path(output)
     if engine == "spark":
@@ -226,7 +228,7 @@ def score(
 
 def _check_arguments(batch_size: Any, engine: str, on_error: str) -> None:
     faults = []
-    if batch_size != "auto" and (isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1):
+    if batch_size != "auto" and not is_count(batch_size):
         faults.append(f"batch_size: {batch_size!r} found, expected a positive integer or 'auto'")
     for name, found, choice in (("engine", engine, Engine), ("on_error", on_error, OnError)):
         if found not in get_args(choice):

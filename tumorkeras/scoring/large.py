@@ -15,7 +15,8 @@ from tumorkeras.data.cache import rows_of
 from tumorkeras.data.images import read_image
 from tumorkeras.data.tiles import TileGrid, check_tiles, tile_grid
 from tumorkeras.errors import DataError, ModelError
-from tumorkeras.progress import progress_bar as bar_of
+from tumorkeras.layers.float32 import is_count
+from tumorkeras.progress import progress_bar
 from tumorkeras.scoring.seams import Found, merge_tiles, together
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def predict_large(
     overlap: int | None = None,
     batch_size: int = 4,
     nms_iou: float | None = None,
-    progress_bar: bool = True,
+    progress: bool = True,
 ) -> dict[str, np.ndarray]:
     """Detect objects in an image of any size, cut into overlapping tiles that are merged at their seams.
 
@@ -60,7 +61,7 @@ def predict_large(
         Tiles a call of the model.
     nms_iou : float, optional
         IoU above which the weaker of two boxes of a class is dropped, above 0 to 1; by default the model's own, or 0.5.
-    progress_bar : bool, default True
+    progress : bool, default True
         Shown on standard error, and only on a terminal or in a notebook.
 
     Returns
@@ -87,20 +88,21 @@ def predict_large(
     network, trained_on = _network(model)
     nms_iou = _nms_iou(network) if nms_iou is None else nms_iou
     faults = []
-    if not isinstance(batch_size, int) or batch_size < 1:
+    if not is_count(batch_size):
         faults.append(f"batch_size: {batch_size!r} is not a positive integer")
     if not 0 < nms_iou <= 1:
         faults.append(f"nms_iou: {nms_iou!r} is not above 0 to 1")
     if faults:
         raise DataError("predict_large", faults)
     pixels = _pixels(image, network.inputs[0].shape[-1])
-    if tile is None and trained_on is not None:
-        tile, overlap = trained_on.size, trained_on.overlap if overlap is None else overlap
-    tile = _canvas(network) if tile is None else tile
+    if tile is None:
+        tile = _canvas(network) if trained_on is None else trained_on.size
+    if overlap is None and trained_on is not None and trained_on.overlap < min(tile):
+        overlap = trained_on.overlap  # the objects are as large, whatever the tiles are
     check_tiles(pixels.shape[:2], tile, overlap or 0)
     grid = tile_grid(pixels.shape[:2], tile, min(tile) // 4 if overlap is None else overlap)
     _check_size(network, grid)
-    found, tiles = _tile_by_tile(network, pixels, grid, batch_size, progress_bar)
+    found, tiles = _tile_by_tile(network, pixels, grid, batch_size, progress)
     if len(grid) > 1:
         found = merge_tiles(found, tiles, grid, nms_iou)
     return found._asdict()
@@ -172,7 +174,7 @@ def _tile_by_tile(
 ) -> tuple[Found, np.ndarray]:
     """The detections of all tiles in pixels of the image, and the tile of each."""
     parts, tiles = [], []
-    with bar_of(len(grid), "predict_large", "tile", shown=shown) as bar:
+    with progress_bar(len(grid), "predict_large", "tile", shown=shown) as bar:
         for numbers, batch in _batches(pixels, grid, batch_size):
             # What `predict` does with a batch, without what it builds around it anew for each call.
             answer = network.predict_on_batch(batch)

@@ -73,6 +73,8 @@ class Predictor:
             return "is an array, and the signature reads encoded images"
         if not fits(samples.shape[1:], self.origin.shape):
             return f"has the shape {samples.shape[1:]}, the signature reads {self.origin.shape}"
+        if fault := self.origin.depth_fault(samples.dtype.name):
+            return fault
         if {samples.dtype.name, "float32"}.isdisjoint(self.functions):
             return f"holds {samples.dtype} values, and the signature reads whole grey levels (uint8)"
         return None

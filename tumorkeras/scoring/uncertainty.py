@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from tumorkeras.training import TrainedModel
 
+TURNS = ("flip", "rotate")
+
 
 def predict_uncertainty(
     model: keras.Model | TrainedModel | str | Path,
@@ -89,6 +91,26 @@ def predict_uncertainty(
         raise ModelError("predict_uncertainty", [f"method: {method!r} found, expected {' or '.join(METHODS)}"])
     model = load(model) if isinstance(model, str | Path) else model
     network = model.model if isinstance(model, TrainedModel) else model
-    chosen = () if augment is None else views(augment, square=network.input_shape[-3] == network.input_shape[-2])
+    chosen = () if augment is None else views(augment, square=_has_square_planes(network, augment))
     asked = Uncertainty([method], passes, seed, chosen)
     return score(Asked(model, asked), inputs, signature=f"{PREFIX}{method}", **options)
+
+
+def _has_square_planes(network: Any, augment: Sequence[str]) -> bool:
+    """Whether the planes of samples look the same turned by a quarter, once it is sure that they may be turned.
+
+    Raises
+    ------
+    ModelError
+    """
+    faults = [f"augment: {name!r} found, expected some of 'flip', 'rotate'" for name in augment if name not in TURNS]
+    shape: Any = getattr(network, "input_shape", None)
+    planar = isinstance(shape, tuple) and len(shape) in (4, 5)
+    if not planar:
+        faults.append(f"model: reads {shape}, expected images or volumes")
+    square = planar and shape[-3] is not None and shape[-3] == shape[-2]
+    if planar and "rotate" in augment and "flip" not in augment and not square:
+        faults.append(f"augment: planes of {shape[-3]} x {shape[-2]} are not square, and are not turned by a quarter")
+    if faults:
+        raise ModelError("predict_uncertainty", faults)
+    return square

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tumorkeras.boxes import NO_CLASS
 from tumorkeras.layers import Letterbox
 from tumorkeras.metrics.calibration import SMALLEST
+from tumorkeras.models.graphs import nodes_of
 from tumorkeras.serving.decoding import MOST_PIXELS
 from tumorkeras.serving.uncertainty import Passes, Uncertainty, passes_of, spread
 
@@ -83,9 +84,9 @@ class Served:
 
 def single_output(model: keras.Model, kind: str, choices: Choices) -> Served:
     """A classifier or an autoencoder."""
-    present = {layer.name for layer in model.layers}
-    heads = {name: model.get_layer(name).output for name in ("features", "target") if name in present}
-    heads[model.output_names[0]] = model.outputs[0]
+    nodes = nodes_of(model)
+    heads = {"probabilities" if kind == "classifier" else "reconstruction": model.outputs[0]}
+    heads |= {name: nodes[name].output_tensors[0] for name in ("features", "target") if name in nodes}
     graph = keras.Model(model.inputs[0], heads)
 
     def run(samples: tf.Tensor) -> Outputs:
@@ -155,7 +156,27 @@ def detector(model: keras.Model, choices: Choices) -> Served:
         return operating(layer.find(*graph(canvases, training=False), sizes), choices)
 
     canvas = (letterbox.height, letterbox.width, images.shape[-1])
-    return Served(canvas, find, pyramid_means(model), letterbox, whole=False)
+    return Served(canvas, never_empty(find), pyramid_means(model), letterbox, whole=False)
+
+
+def never_empty(step: Step) -> Step:
+    """The same step, given a row of zeros in place of an empty batch, whose answer is left out.
+
+    TensorFlow's oneDNN convolutions give a wrong shape for no rows, which fails in the layers after them.
+
+    Examples
+    --------
+    >>> never_empty(lambda rows: rows[:1] + 1)(tf.zeros((0, 2))).shape
+    TensorShape([0, 2])
+    """
+
+    def run(*batches: tf.Tensor) -> Any:
+        rows = tf.shape(batches[0])[0]
+        missing = tf.cast(rows == 0, tf.int32)
+        found = step(*(tf.pad(batch, [[0, missing], *[[0, 0]] * (batch.shape.rank - 1)]) for batch in batches))
+        return tf.nest.map_structure(lambda value: value[:rows], found)
+
+    return run
 
 
 def operating(found: Outputs, choices: Choices) -> Outputs:
@@ -176,7 +197,7 @@ def pyramid_means(model: keras.Model) -> Step:
         found = keras.tree.flatten(pyramid(images, training=False))  # of one level Keras gives no list
         return tf.concat([tf.reduce_mean(tf.cast(level, tf.float32), (1, 2)) for level in found], axis=-1)
 
-    return embed
+    return never_empty(embed)
 
 
 def emptied(outputs: Outputs, kept: tf.Tensor) -> Outputs:

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from tumorkeras.errors import ModelError
+from tumorkeras.models.graphs import graph_of, output_layers
 from tumorkeras.serving.image_bytes import decode_batch
 from tumorkeras.serving.served import (
     Choices,
@@ -17,6 +18,7 @@ from tumorkeras.serving.served import (
     Step,
     detector,
     emptied,
+    never_empty,
     operating,
     pyramid_means,
     single_output,
@@ -61,22 +63,28 @@ def model_kind(model: keras.Model) -> Kind:
     Raises
     ------
     ModelError
-        If the model is not functional, its output is made by none of the layers ``"probabilities"``,
-        ``"reconstruction"`` and ``"detections"``, or it reads several inputs and is no detector.
+        If the model has no graph, its output is made by none of the layers ``"probabilities"``, ``"reconstruction"``
+        and ``"detections"``, or it reads several inputs and is no detector. The layer of a classifier may lie in a
+        model in the model.
     """
-    inputs, outputs = getattr(model, "inputs", None), getattr(model, "output_names", None)
-    if not inputs or not outputs:
-        raise ModelError(f"{model.name}: has no graph yet; give a functional model, as the builders make it")
-    makers = list(dict.fromkeys(outputs))  # the outputs of a detector come from one layer
-    kind = _KINDS.get(makers[0]) if len(makers) == 1 else None
+    graph = graph_of(model)
+    if graph is None or not graph.outputs:
+        raise ModelError(
+            f"{model.name}: has no graph yet; give a functional model, as the builders make it, or a Sequential that "
+            "has been built"
+        )
+    makers = list({id(layer): layer for layer in output_layers(graph)}.values())  # a detector's outputs have one
+    kind = _KINDS.get(makers[0].name) if len(makers) == 1 else None
     faults = []
-    if len(inputs) != 1 and kind != "detector":
-        faults.append(f"inputs: {len(inputs)} found, expected one array")
+    if len(graph.inputs) != 1 and kind != "detector":
+        faults.append(f"inputs: {len(graph.inputs)} found, expected one array")
     if kind is None:
         faults.append(
-            f"outputs: made by {', '.join(outputs)}; expected one layer, named 'probabilities' (classifier), "
-            "'reconstruction' (autoencoder) or 'detections' (detector)"
+            f"outputs: made by {', '.join(layer.name for layer in makers)}; expected one layer, named 'probabilities' "
+            "(classifier), 'reconstruction' (autoencoder) or 'detections' (detector)"
         )
+    elif kind != "classifier" and makers[0] not in graph.layers:
+        faults.append(f"outputs: the {kind} is a model in the model; give that one")
     if kind is None or faults:
         raise ModelError(f"{model.name}: cannot be served", faults)
     return kind
@@ -88,7 +96,8 @@ def endpoints(model: keras.Model, choices: Choices | None = None) -> dict[str, E
     Parameters
     ----------
     model : keras.Model
-        Functional, with its output from a layer named ``"probabilities"``, ``"reconstruction"`` or ``"detections"``.
+        Functional or a Sequential, with its output from a layer named ``"probabilities"``, ``"reconstruction"`` or
+        ``"detections"``.
         A layer named ``"features"`` adds the embedding, one named ``"target"`` is what a reconstruction is measured
         against (without it, the input). The embedding of a detector is what its layer ``"roi_align"`` reads.
     choices : Choices, optional
@@ -136,6 +145,7 @@ def endpoints(model: keras.Model, choices: Choices | None = None) -> dict[str, E
     ['features', 'serving_bytes', 'serving_default', 'serving_uint8']
     """
     kind, choices = model_kind(model), choices or Choices()
+    model = cast("keras.Model", graph_of(model))
     if faults := uncertainty_faults(model, kind, choices.uncertainty):
         raise ModelError(model.name, faults)
     if kind == "detector" and len(model.inputs) > 1:
@@ -221,6 +231,6 @@ def _with_proposals(model: keras.Model, choices: Choices) -> dict[str, Endpoint]
         return operating(model(dict(zip(names, given, strict=True)), training=False), choices)
 
     return {
-        DEFAULT: Endpoint(find, read),
+        DEFAULT: Endpoint(never_empty(find), read),
         FEATURES: Endpoint(lambda inputs: {"features": embed(inputs)}, [images]),
     }

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tumorkeras.data.augment_views import View
+from tumorkeras.layers.float32 import is_count
 from tumorkeras.models.passes import dropout_layers, dropout_passes
 
 Passes = Callable[[tf.Tensor], tf.Tensor]
@@ -46,7 +47,7 @@ class Uncertainty:
         """For the card of an export; empty where nothing is asked."""
         facts: dict[str, Any] = {}
         if "dropout" in self.methods:
-            facts["dropout"] = {"passes": self.passes, "seed": self.seed}
+            facts["dropout"] = {"passes": int(self.passes), "seed": int(self.seed)}
         if "augmentation" in self.methods:
             facts["augmentation"] = {"views": len(self.views)}
         return {"uncertainty": facts} if facts else {}
@@ -65,7 +66,7 @@ def uncertainty_faults(model: keras.Model, kind: str, asked: Uncertainty) -> lis
     unknown = [method for method in asked.methods if method not in METHODS]
     faults = [f"uncertainty: {method!r} found, expected 'dropout' or 'augmentation'" for method in unknown]
     for name, value, least in (("passes", asked.passes, 2), ("seed", asked.seed, 0)):
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**32:
+        if not is_count(value, least) or value >= 2**32:
             faults.append(f"{name}: {value!r} found, expected an integer of {least} or more")
     if asked.methods and kind != "classifier":
         return [*faults, f"uncertainty: is of classifiers, and this is of the kind {kind}"]

@@ -79,5 +79,6 @@ def _is_overall(name: str) -> bool:
 def _row(name: str, metric: Mapping[str, Any]) -> Row:
     n = metric.get("n")
     words = name.removesuffix(" of all").removesuffix(" of all classes").replace("_", " ")
-    figure = markup.estimate(metric["value"], metric.get("low"), metric.get("high"))
+    show = markup.count if name.partition("[")[0] in COUNTED else markup.estimate
+    figure = show(metric["value"], metric.get("low"), metric.get("high"))
     return Row([Cell(words), figure, Cell("" if n is None else f"{n:,.0f}", number=True)])

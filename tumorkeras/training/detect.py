@@ -1,8 +1,9 @@
-"""What a detector finds in samples, and what is there, in the arrays that the metrics take."""
+"""What a detector finds in samples, in the arrays that the metrics take."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -12,29 +13,23 @@ import tensorflow as tf
 from tumorkeras.boxes import Boxes, pad
 from tumorkeras.data.detection import DetectionSamples
 from tumorkeras.data.proposals.samples import padded, proposals_of
+from tumorkeras.errors import ModelError
 from tumorkeras.metrics import average_precision
-from tumorkeras.models.detector.model import split_batch
-from tumorkeras.progress import progress_bar as bar_of
+from tumorkeras.models.detector.model import Detector, split_batch
+from tumorkeras.progress import progress_bar
+from tumorkeras.training.folder import TrainedModel, load
 
 Padded = dict[str, np.ndarray]
 
 
-def truth_of(samples: DetectionSamples) -> Padded:
-    """The objects of samples: ``boxes`` (n, m, 4), xyxy in pixels of the files, and ``classes`` (n, m), padding -1."""
-    found = [samples.boxes_of(k) for k in range(len(samples))]
-    boxes = [samples.placement(k).invert(own) for k, (own, _) in enumerate(found)]
-    padded, classes = pad(boxes, [ids for _, ids in found])
-    return {"boxes": padded, "classes": classes}
-
-
 def detect(
-    model: keras.Model,
+    model: keras.Model | TrainedModel | str | Path,
     samples: DetectionSamples,
     batch_size: int = 8,
     *,
     call: Any = None,
     proposals: Sequence[Boxes] | None = None,
-    progress_bar: bool = False,
+    progress: bool = False,
 ) -> Padded:
     """What a detector finds in samples: its outputs, stacked, with boxes in pixels of the files.
 
@@ -43,7 +38,8 @@ def detect(
 
     Parameters
     ----------
-    model : keras.Model
+    model : keras.Model, TrainedModel or path
+        A detector, or the folder of a trained one.
     samples : DetectionSamples
     batch_size : int
     call : callable, optional
@@ -51,19 +47,34 @@ def detect(
     proposals : sequence of ndarray, optional
         Of a model whose proposals come from outside: those of each sample, xyxy in pixels of ``samples.image_of``; by
         default from :func:`tumorkeras.propose_regions`.
-    progress_bar : bool
+    progress : bool
 
     Returns
     -------
     dict of str to ndarray
         ``boxes`` (n, most, 4) float32, ``scores`` (n, most) float32, ``classes`` (n, most) int32, padded with -1, and
         ``num_detections`` (n,) int32.
+
+    Raises
+    ------
+    ModelError
+        If the model is no detector.
+
+    Examples
+    --------
+    >>> from tumorkeras import DataSpec, build_detector, load_data
+    >>> samples = load_data(DataSpec.from_dict({"name": "lesions", "input": {"shape": [64, 64, 1]},
+    ...     "source": {"kind": "phantoms", "samples": 3}}))
+    >>> found = detect(build_detector((64, 64, 1), num_classes=2), samples)
+    >>> found["boxes"].shape == (3, *found["scores"].shape[1:], 4)
+    True
     """
-    call = compiled_detector(model) if call is None else call
-    if proposals is None and takes_proposals(model):
-        proposals = proposals_of(samples, progress_bar=progress_bar)
+    network = _detector_of(model)
+    call = compiled_detector(network) if call is None else call
+    if proposals is None and takes_proposals(network):
+        proposals = proposals_of(samples, progress=progress)
     found: dict[int, Padded] = {}
-    with bar_of(len(samples), "detecting", "image", shown=progress_bar) as bar:
+    with progress_bar(len(samples), "detecting", "image", shown=progress) as bar:
         for rows in _of_one_size(samples, batch_size):
             images = np.stack([samples.image_of(row) for row in rows]).astype("float32")
             given = None if proposals is None else padded([proposals[row] for row in rows])
@@ -74,6 +85,15 @@ def detect(
     for row, own in found.items():
         own["boxes"] = samples.in_file(row, own["boxes"])
     return {key: np.stack([found[row][key] for row in range(len(samples))]) for key in found[0]}
+
+
+def _detector_of(model: Any) -> Detector:
+    loaded = load(model) if isinstance(model, str | Path) else model
+    network = loaded.model if isinstance(loaded, TrainedModel) else loaded
+    if not isinstance(network, Detector):
+        found = getattr(network, "name", type(network).__name__)
+        raise ModelError("detect", [f"model: {found} is no detector; for other models see tumorkeras.score"])
+    return network
 
 
 def takes_proposals(model: keras.Model) -> bool:

@@ -37,7 +37,7 @@ def fit(
     *,
     epochs: int | None = None,
     folder: Path | None = None,
-    progress_bar: bool = True,
+    progress: bool = True,
     origin: str = "",
     layerwise: Layerwise = EVENLY,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -60,7 +60,7 @@ def fit(
         Instead of ``settings.epochs``.
     folder : path, optional
         Where the state is kept.
-    progress_bar : bool
+    progress : bool
         Live curves in a notebook (:class:`tumorkeras.training.LiveCurves`), a bar on a terminal, elsewhere a logged
         line an epoch; False for none of them.
     origin : str
@@ -102,7 +102,7 @@ def fit(
     settled = [settings.model_dump(mode="json"), epochs, origin, _layers(model), asdict(layerwise)]
     fingerprint = fingerprint_of(training, validation, settled)
     state = TrainingState(learner, folder and folder / STATE_FOLDER, fingerprint)
-    progress = run_epochs(
+    reached = run_epochs(
         learner,
         lambda epoch: _stream(model, training, settings, epoch),
         steps,
@@ -110,11 +110,11 @@ def fit(
         state=state,
         patience=settings.patience,
         held_out=None if validation is None else _with_targets(model, batches(validation, settings.batch_size)),
-        progress_bar=progress_bar,
+        progress=progress,
         callbacks=callbacks,
     )
     model.set_weights(state.best_weights)
-    return pd.DataFrame(progress.history)
+    return pd.DataFrame(reached.history)
 
 
 def _compile(model: keras.Model, settings: Training, layerwise: Layerwise, steps: int, epochs: int) -> None:

@@ -19,7 +19,7 @@ from tumorkeras.data.proposals.samples import proposals_of, set_apart, with_prop
 from tumorkeras.errors import DataError
 from tumorkeras.models.detector import Detector
 from tumorkeras.spec import DataSpec, Training
-from tumorkeras.training.detect import compiled_detector, detect, precision_logs, takes_proposals, truth_of
+from tumorkeras.training.detect import compiled_detector, detect, precision_logs, takes_proposals
 from tumorkeras.training.devices import clipping_whole, mirrored, strategy_of
 from tumorkeras.training.fit import fingerprint_of
 from tumorkeras.training.loop import run_epochs, warmed_up_cosine
@@ -39,7 +39,7 @@ def fit_detector(
     *,
     epochs: int | None = None,
     folder: Path | None = None,
-    progress_bar: bool = True,
+    progress: bool = True,
     origin: str = "",
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> pd.DataFrame:
@@ -56,7 +56,7 @@ def fit_detector(
         learns from those of :func:`tumorkeras.propose_regions`.
     training, validation : DetectionSamples
         What the weights are fitted to, and what stops the fitting.
-    settings, epochs, folder, progress_bar, origin, callbacks
+    settings, epochs, folder, progress, origin, callbacks
         As in :func:`tumorkeras.training.fit.fit`.
 
     Returns
@@ -80,7 +80,7 @@ def fit_detector(
     state = TrainingState(learner, folder and folder / STATE_FOLDER, fingerprint_of(training, validation, settled))
     augment = [name for name in settings.augment if name != "shift"]
     external = takes_proposals(model)
-    streamed = with_proposals(training, proposals_of(training, progress_bar=progress_bar)) if external else training
+    streamed = with_proposals(training, proposals_of(training, progress=progress)) if external else training
 
     def stream_of(epoch: int) -> tf.data.Dataset:
         stream = detection_stream(streamed, settings.batch_size, augment=augment, seed=settings.seed, epoch=epoch)
@@ -95,7 +95,7 @@ def fit_detector(
         patience=settings.patience,
         measure=_Measure(learner, validation, settings.batch_size),
         value_of=_loss_of_precision,
-        progress_bar=progress_bar,
+        progress=progress,
         callbacks=callbacks,
     )
     model.set_weights(state.best_weights)
@@ -124,7 +124,7 @@ class _Measure:
         if self.samples is None:
             return {}
         found = detect(self.model, self.samples, self.batch_size, call=self.call, proposals=self.proposals)
-        return precision_logs(truth_of(self.samples), found, self.samples.classes)
+        return precision_logs(self.samples.truth(), found, self.samples.classes)
 
 
 def _loss_of_precision(row: Mapping[str, float]) -> float | None:

@@ -124,7 +124,8 @@ def origin_of(model: keras.Model | TrainedModel) -> ModelOrigin:
         return ModelOrigin(network.name, shape, outputs)
     classes = None if outputs is None or "classes" not in model.card else tuple(model.card["classes"])
     name = str(model.folder or network.name)
-    return ModelOrigin(name, shape, outputs, classes, model.spec, model.card.get("data_sha256"))
+    known = (model.card.get(key) for key in ("data_sha256", "pixel_dtype"))
+    return ModelOrigin(name, shape, outputs, classes, model.spec, *known)
 
 
 def load(folder: str | Path) -> TrainedModel:

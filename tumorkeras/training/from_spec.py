@@ -17,7 +17,7 @@ import pandas as pd
 from tumorkeras.data.agreement import chosen_samples, data_hash
 from tumorkeras.data.detection import DetectionSamples
 from tumorkeras.data.samples import Samples
-from tumorkeras.errors import ModelError
+from tumorkeras.errors import DataError, ModelError
 from tumorkeras.estimates import Estimates
 from tumorkeras.spec import DataSpec, Part
 from tumorkeras.training.devices import devices_of
@@ -48,7 +48,7 @@ def train(
     *,
     initial: keras.Model | TrainedModel | str | Path | None = None,
     samples: AnySamples | None = None,
-    progress_bar: bool = True,
+    progress: bool = True,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> TrainedModel:
     """Train the autoencoder, the classifier or the detector that a spec describes.
@@ -75,7 +75,7 @@ def train(
         autoencoder, where the spec says ``detector.backbone: autoencoder``. It takes the place of the pretraining.
     samples : Samples or DetectionSamples, optional
         Already loaded samples of ``spec``: of a detector those of :func:`tumorkeras.data.detection.load_detection`.
-    progress_bar : bool
+    progress : bool
         Live curves in a notebook (:class:`tumorkeras.training.LiveCurves`), a bar on a terminal, elsewhere a logged
         line an epoch; False for none of them.
     callbacks : sequence of keras.callbacks.Callback
@@ -113,9 +113,11 @@ def train(
         check_free(folder)
     recipe = RECIPES[model]
     samples = recipe.load(spec) if samples is None else replace(samples, spec=spec)
+    if model == "classifier" and len(samples.classes) < 2:
+        raise DataError("classes", [f"a classifier needs 2 or more, and the data have {list(samples.classes)}"])
     start = _as_model(initial)
     if start is None and recipe.starts_from_autoencoder(spec):
-        start = _pretrained(spec, folder, samples, progress_bar)
+        start = _pretrained(spec, folder, samples, progress)
     origin = None if start is None else _weights_hash(start)
     if folder is not None and finished:
         return _finished(folder, spec, model, samples, origin)
@@ -130,7 +132,7 @@ def train(
         spec.training,
         epochs=getattr(getattr(spec, model), "epochs", None),
         folder=folder,
-        progress_bar=progress_bar,
+        progress=progress,
         origin=origin or "",
         callbacks=callbacks,
     )
@@ -152,14 +154,14 @@ def train(
     return trained
 
 
-def _pretrained(spec: DataSpec, folder: Path | None, samples: AnySamples, progress_bar: bool) -> keras.Model | None:
+def _pretrained(spec: DataSpec, folder: Path | None, samples: AnySamples, progress: bool) -> keras.Model | None:
     """The spec's autoencoder, trained now or loaded; None where a finished model did not start from one."""
     place = None if folder is None else folder / PRETRAINING_FOLDER
     if folder is not None and is_complete(folder) and not is_complete(folder / PRETRAINING_FOLDER):
         return None  # it started from another model, which _finished tells
     logger.info("the autoencoder comes first%s", "" if place is None else f", in {place}")
     own = samples if isinstance(samples, Samples) else None
-    return train(spec, "autoencoder", place, samples=own, progress_bar=progress_bar).model
+    return train(spec, "autoencoder", place, samples=own, progress=progress).model
 
 
 def _finished(folder: Path, spec: DataSpec, kind: Kind, samples: AnySamples, origin: str | None) -> TrainedModel:
@@ -276,6 +278,7 @@ def _card(spec: DataSpec, kind: Kind, samples: AnySamples, network: keras.Model)
         "input_shape": list(spec.input.shape),
         "parameters": int(network.count_params()),
         "data_sha256": data_hash(samples),
+        "pixel_dtype": samples.pixel_dtype,
         "counts": {name: int(count) for name, count in samples.counts().items()},
         "notes": list(samples.notes),
         "seed": spec.training.seed,

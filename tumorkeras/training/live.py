@@ -81,7 +81,8 @@ class LiveCurves(keras.callbacks.Callback):
         """Leave the last curves there."""
         if self._handle is not None:
             count, epochs = len(self._rows), self.params.get("epochs")
-            early = f" (of {epochs}: stopped early)" if epochs and count < epochs else ""
+            last = self._rows[-1]["epoch"] if self._rows else 0
+            early = f" (of {epochs}: stopped early)" if epochs and last < epochs else ""
             self._draw(f"{count} epoch{'' if count == 1 else 's'}{early}")
 
     def _draw(self, where: str) -> None:

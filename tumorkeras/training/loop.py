@@ -12,8 +12,7 @@ import keras
 import tensorflow as tf
 
 from tumorkeras.errors import ModelError
-from tumorkeras.progress import in_notebook
-from tumorkeras.progress import progress_bar as bar_of
+from tumorkeras.progress import in_notebook, progress_bar
 from tumorkeras.training.devices import share_statistics, shared_out
 from tumorkeras.training.live import LiveCurves, as_line
 from tumorkeras.training.state import Progress, TrainingState
@@ -32,7 +31,7 @@ def run_epochs(
     held_out: tf.data.Dataset | None = None,
     measure: Callable[[], dict[str, float]] = dict,
     value_of: Callable[[Mapping[str, float]], float | None] = lambda row: row.get("val_loss"),
-    progress_bar: bool = True,
+    progress: bool = True,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Progress:
     """Go on from the state's last epoch to the end, or to where patience ends.
@@ -55,7 +54,7 @@ def run_epochs(
         Figures that are added to the row of an epoch.
     value_of : callable, optional
         From a row to what is to become small; None where it is unknown.
-    progress_bar : bool
+    progress : bool
         Live curves in a notebook, a bar on a terminal, and elsewhere a logged line an epoch.
     callbacks : sequence of keras.callbacks.Callback
         Keras' own, such as TensorBoard, told of every epoch after its figures are measured.
@@ -65,26 +64,26 @@ def run_epochs(
     ModelError
         If the loss is no longer a number, or never had a value.
     """
-    progress = state.restore()
-    if progress.epoch < epochs and not progress.stopped:
-        keeper = _Keeper(state, progress, patience, epochs, measure, value_of, progress_bar)
-        live = [LiveCurves(progress.history)] if progress_bar and in_notebook() else []
+    reached = state.restore()
+    if reached.epoch < epochs and not reached.stopped:
+        keeper = _Keeper(state, reached, patience, epochs, measure, value_of, progress)
+        live = [LiveCurves(reached.history)] if progress and in_notebook() else []
         strategy = model.distribute_strategy
         # With an end, for those who look through all of it, as the autologging of MLflow does.
-        left = stream(progress.epoch).take(steps * (epochs - progress.epoch))
+        left = stream(reached.epoch).take(steps * (epochs - reached.epoch))
         with _without_retracing_warnings():
             model.fit(
                 shared_out(left, strategy, fill=True),
                 steps_per_epoch=steps,
-                initial_epoch=progress.epoch,
+                initial_epoch=reached.epoch,
                 epochs=epochs,
                 callbacks=[keeper, *live, *callbacks],
                 verbose=0,
                 shuffle=False,
                 **_validation(held_out, strategy),
             )
-    _check_finite(model, progress)
-    return progress
+    _check_finite(model, reached)
+    return reached
 
 
 def _validation(held_out: tf.data.Dataset | None, strategy: tf.distribute.Strategy) -> dict[str, Any]:
@@ -110,11 +109,11 @@ def _without_retracing_warnings() -> Iterator[None]:
         logger.removeFilter(is_another)
 
 
-def _check_finite(model: keras.Model, progress: Progress) -> None:
+def _check_finite(model: keras.Model, reached: Progress) -> None:
     mend = "lower training.learning_rate or rescale the input (preprocessing)"
-    if not math.isfinite(progress.history[-1]["loss"]):
-        raise ModelError(model.name, [f"the loss of epoch {len(progress.history)} is not a finite number; {mend}"])
-    if not progress.best_epoch:
+    if not math.isfinite(reached.history[-1]["loss"]):
+        raise ModelError(model.name, [f"the loss of epoch {len(reached.history)} is not a finite number; {mend}"])
+    if not reached.best_epoch:
         raise ModelError(model.name, [f"no epoch has a finite validation loss; {mend}"])
 
 
@@ -124,18 +123,18 @@ class _Keeper(keras.callbacks.Callback):
     def __init__(
         self,
         state: TrainingState,
-        progress: Progress,
+        reached: Progress,
         patience: int,
         epochs: int,
         measure: Callable[[], dict[str, float]],
         value_of: Callable[[Mapping[str, float]], float | None],
-        progress_bar: bool,
+        progress: bool,
     ) -> None:
         super().__init__()
-        self.state, self.progress, self.patience = state, progress, patience
+        self.state, self.reached, self.patience = state, reached, patience
         self.measure, self.value_of, self.epochs = measure, value_of, epochs
-        shown = progress_bar and not in_notebook()  # where there are curves
-        self.bar = bar_of(epochs, state.model.name, "epoch", shown=shown, initial=progress.epoch)
+        shown = progress and not in_notebook()  # where there are curves
+        self.bar = progress_bar(epochs, state.model.name, "epoch", shown=shown, initial=reached.epoch)
         self.lines = shown and self.bar.disable
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -146,24 +145,24 @@ class _Keeper(keras.callbacks.Callback):
             self._keep_the_best(epoch, self.value_of(row))
         if logs is not None:
             logs.update(row)  # for the callbacks after this one, as Keras' own do
-        self.progress.epoch = epoch + 1
-        self.progress.history.append({"epoch": epoch + 1, **row})
-        self.model.stop_training = self.progress.stopped or not math.isfinite(row["loss"])
+        self.reached.epoch = epoch + 1
+        self.reached.history.append({"epoch": epoch + 1, **row})
+        self.model.stop_training = self.reached.stopped or not math.isfinite(row["loss"])
         if not math.isfinite(row["loss"]):
             return
-        self.state.save(self.progress)
+        self.state.save(self.reached)
         self.bar.set_postfix({name: f"{value:.4f}" for name, value in row.items()})
         self.bar.update()
         if self.lines:
             logger.info("%s: epoch %d of %d: %s", self.model.name, epoch + 1, self.epochs, as_line(row))
 
     def _keep_the_best(self, epoch: int, value: float | None) -> None:
-        progress = self.progress
-        if value is None or value < progress.best_value:  # NaN never is
-            progress.best_value = float("inf") if value is None else value
-            progress.best_epoch = epoch + 1
+        reached = self.reached
+        if value is None or value < reached.best_value:  # NaN never is
+            reached.best_value = float("inf") if value is None else value
+            reached.best_epoch = epoch + 1
             self.state.best_weights = self.model.get_weights()
-        progress.stopped = epoch + 1 - progress.best_epoch >= self.patience
+        reached.stopped = epoch + 1 - reached.best_epoch >= self.patience
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.bar.close()

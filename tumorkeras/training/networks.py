@@ -10,6 +10,7 @@ from tumorkeras.anchors import Anchors
 from tumorkeras.errors import ModelError, SpecError
 from tumorkeras.models import Detector, TrainingSettings, build_autoencoder, build_classifier, build_detector, freeze
 from tumorkeras.models.detector.backbone import BACKBONES
+from tumorkeras.models.graphs import graph_of, output_layers
 from tumorkeras.models.transfer import layers_that_agree
 from tumorkeras.spec import DataSpec
 
@@ -155,7 +156,8 @@ def is_classifier(model: keras.Model) -> bool:
     >>> is_classifier(build_classifier((8, 12, 12, 1), 2, filters=(4,)))
     True
     """
-    return "probabilities" in model.output_names
+    graph = graph_of(model)
+    return graph is not None and [layer.name for layer in output_layers(graph)] == ["probabilities"]
 
 
 def _steps(spec: DataSpec) -> list[dict[str, object]]:

@@ -25,7 +25,7 @@ from tumorkeras.metrics import (
 )
 from tumorkeras.models.transfer import copy_encoder_weights
 from tumorkeras.spec import DataSpec, Training
-from tumorkeras.training.detect import detect, truth_of
+from tumorkeras.training.detect import detect
 from tumorkeras.training.fit import fit
 from tumorkeras.training.fit_detector import anchors_of, fit_detector, warn_of_recall
 from tumorkeras.training.layerwise import layerwise_of
@@ -179,13 +179,13 @@ def _settle_detector(network: keras.Model, training: DetectionSamples, validatio
     }
     if validation is None or not validation.most_objects:
         return card
-    tuned = tune_threshold(truth_of(validation), detect(network, validation), list(validation.classes))
+    tuned = tune_threshold(validation.truth(), detect(network, validation), list(validation.classes))
     return card | {"threshold": float(tuned.threshold), "tuned_on_validation": tuned._asdict()}
 
 
 def _detection_metrics(network: keras.Model, samples: DetectionSamples, card: Card) -> pd.DataFrame:
     return detection_metrics(
-        truth_of(samples),
+        samples.truth(),
         detect(network, samples),
         list(samples.classes),
         groups=samples.groups,

@@ -106,7 +106,7 @@ def test_parts_are_drawn_by_their_shares(duplicates):
 
 
 def test_the_audit_finds_no_error():
-    report = tumorkeras.audit(spec_of(80, (96, 96, 1)), progress_bar=False)
+    report = tumorkeras.audit(spec_of(80, (96, 96, 1)), progress=False)
     assert report.ok, str(report)
     assert report.counts["images"] == report.counts["readable"] == 80
     assert report.counts["boxes"] == len(catalog_of(spec_of(80, (96, 96, 1))).boxes)

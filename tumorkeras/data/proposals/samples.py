@@ -11,14 +11,14 @@ import tensorflow as tf
 from tumorkeras.boxes import Boxes, pad
 from tumorkeras.data.detection import Batch, DetectionSamples
 from tumorkeras.data.proposals.proposing import propose_regions
-from tumorkeras.progress import progress_bar as bar_of
+from tumorkeras.progress import progress_bar
 
 PROPOSAL = 2**20  # the class id of a proposal while it travels among the objects
 
 
-def proposals_of(samples: DetectionSamples, most: int = 200, *, progress_bar: bool = False) -> list[Boxes]:
+def proposals_of(samples: DetectionSamples, most: int = 200, *, progress: bool = False) -> list[Boxes]:
     """The proposals of each sample, xyxy in pixels of ``samples.image_of(sample)``; see :func:`propose_regions`."""
-    with bar_of(len(samples), "proposing", "image", shown=progress_bar) as bar:
+    with progress_bar(len(samples), "proposing", "image", shown=progress) as bar:
         found = []
         for sample in range(len(samples)):
             found.append(propose_regions(samples.image_of(sample), most))
