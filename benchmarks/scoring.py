@@ -289,9 +289,8 @@ def sizing(runs: dict[str, list[dict[str, float]]], count: int, *, one_size: boo
     files = f"{SIDE} x {SIDE}, PNG" if one_size else "about 500 x 600, JPEG"
     machine = f"the machine in [Scoring](scoring.md) ({CORES} cores)"
     lines = [f"By calculation from the rates of {machine}, {count:,} images of {files}:", ""]
-    lines.append(
-        f"| engine | images a second | a core an hour | {MANY:,} images, core hours | on {CLUSTER} cores, hours |"
-    )
+    heads = ["engine", "images a second", "images per core and hour"]
+    lines.append(f"| {' | '.join(heads)} | {MANY:,} images, core hours | on {CLUSTER} cores, hours |")
     lines.append("| --- |" + " ---: |" * 4)
     for name in [name for name in ENGINES if name in runs]:
         rate = count / statistics.median(run["seconds"] for run in runs[name])
