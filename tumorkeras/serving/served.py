@@ -172,11 +172,17 @@ def never_empty(step: Step) -> Step:
 
     def run(*batches: tf.Tensor) -> Any:
         rows = tf.shape(batches[0])[0]
-        missing = tf.cast(rows == 0, tf.int32)
-        found = step(*(tf.pad(batch, [[0, missing], *[[0, 0]] * (batch.shape.rank - 1)]) for batch in batches))
+        found = step(*map(_with_a_row, batches))
         return tf.nest.map_structure(lambda value: value[:rows], found)
 
     return run
+
+
+def _with_a_row(batch: tf.Tensor) -> tf.Tensor:
+    missing = tf.cast(tf.shape(batch)[0] == 0, tf.int32)
+    padded = tf.pad(batch, [[0, missing], *[[0, 0]] * (batch.shape.rank - 1)])
+    padded.set_shape([None, *batch.shape[1:]])  # which nobody can tell from an amount that is computed
+    return padded
 
 
 def operating(found: Outputs, choices: Choices) -> Outputs:

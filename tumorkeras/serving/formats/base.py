@@ -12,8 +12,9 @@ from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 from tensorflow.python.grappler import tf_optimizer
 
-from tumorkeras.errors import ModelError
+from tumorkeras.errors import ModelError, shortened
 
+MOST_LAYERS = 3  # that a message names
 DEFAULT = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 
 Arrays = dict[str, np.ndarray]
@@ -174,5 +175,5 @@ def operations(graph: tf.Graph, types: Iterable[str]) -> list[str]:
 def _in_layers(what: str, nodes: Iterable[Any]) -> str:
     """With the layers that the operations belong to, by the scope MODEL/LAYER/... in their names."""
     scopes = [[part for part in node.name.split("/")[:-1] if "PartitionedCall" not in part] for node in nodes]
-    layers = dict.fromkeys(scope[1] for scope in scopes if len(scope) > 1)
-    return f"{what} (in {', '.join(layers)})" if layers else what
+    layers = list(dict.fromkeys(scope[1] for scope in scopes if len(scope) > 1))
+    return f"{what} (in {', '.join(shortened(layers, MOST_LAYERS))})" if layers else what
