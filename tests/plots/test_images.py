@@ -176,3 +176,38 @@ def test_reconstructions_of_a_nan_pair_are_drawn_blank():
 def test_reconstructions_refuse(inputs, outputs, count, fault):
     with pytest.raises(DataError, match=fault):
         plots.reconstructions(inputs, outputs, count=count)
+
+
+class OnDisk:
+    """Stands for rows that lie on disk, and notes which are read."""
+
+    def __init__(self, values):
+        self.values, self.shape, self.read = values, values.shape, []
+
+    def __len__(self):
+        return len(self.values)
+
+    def __getitem__(self, row):
+        self.read.append(int(row))
+        return self.values[row]
+
+    def __array__(self, dtype=None, copy=None):
+        raise AssertionError("all of it is read")
+
+
+def test_of_many_samples_only_those_that_are_drawn_are_read():
+    images = OnDisk(np.random.default_rng(0).random((1000, 4, 4, 1)))
+    ax = plots.reconstructions(images, images, count=3)
+    assert images.read == [0, 500, 999] * 2
+    assert ax.get_title(loc="left") == "Reconstruction: 3 of 1000"
+    images.read.clear()
+    ax = plots.heatmaps(images, OnDisk(images.values[..., 0]), count=2)
+    assert images.read == [0, 999]
+    assert ax.get_title(loc="left") == "Maps: 2 of 1000"
+
+
+def test_a_broken_row_is_named_by_its_own_number():
+    images = np.zeros((9, 4, 4, 1))
+    images[8] = np.inf
+    with pytest.raises(DataError, match=r"inputs: infinite values in row 8 \(1 of 9\)"):
+        plots.reconstructions(images, np.zeros_like(images), count=2)

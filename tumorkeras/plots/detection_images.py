@@ -146,6 +146,22 @@ def picture_of(heading: str, name: str, image: ArrayLike) -> Floats:
     return (values - low) / (high - low)
 
 
+def flat_picture_of(heading: str, name: str, image: ArrayLike) -> Floats:
+    """An image or a volume of any channels as :func:`picture_of` has it: a volume by its maximum along the depth.
+
+    Examples
+    --------
+    >>> flat_picture_of("plot", "volume", np.stack([np.zeros((1, 2, 2)), np.full((1, 2, 2), [51.0, 255.0])])).tolist()
+    [[1.0, 1.0]]
+    """
+    array = np.asarray(image)
+    if array.ndim == 4 and 0 not in array.shape:
+        array = np.fmax.reduce(array, axis=0)
+    if array.ndim == 3 and 0 not in array.shape and array.shape[2] not in (1, 3):
+        array = array.mean(axis=2)
+    return picture_of(heading, name, array)
+
+
 def show(ax: Axes, picture: Floats, extent: tuple[float, float, float, float]) -> None:
     """Draw a picture from 0 to 1 at (left, right, bottom, top)."""
     ax.imshow(picture, cmap="gray", vmin=0, vmax=1, extent=extent, interpolation="nearest")

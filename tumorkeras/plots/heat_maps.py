@@ -78,43 +78,45 @@ def heatmaps(
     >>> image = plots.to_png(ax)  # closes the figure
     """
     given, values, names = _checked(samples, maps, titles, count, volumes)
-    chosen = evenly(len(given), count)
-    flat = [_flat(given[row], values[row], volumes) for row in chosen]
+    flat = [_flat(*pair, volumes) for pair in zip(given, values, strict=True)]
     picture, centres = side_by_side(np.stack([image for image, _, _ in flat]))
     colors, _ = side_by_side(np.stack([own for _, own, _ in flat]))
     height, width = picture.shape[:2]
     gap = max(1, round(height / 20))
-    ax = axes_for(ax, max(3.6, 1.5 * len(chosen) + 0.9), 3.0 * len(chosen) * height / width + 1.0)
+    ax = axes_for(ax, max(3.6, 1.5 * len(given) + 0.9), 3.0 * len(given) * height / width + 1.0)
     blank = np.full((gap, *picture.shape[1:]), np.nan)
     show(ax, np.concatenate([picture, blank, picture]), (0.0, 1.0))
     above = np.full((height + gap, width), np.nan)
-    bar = _draw(ax, np.concatenate([above, colors]), float(np.abs(values[chosen]).max()))
-    ax.set_xticks(centres, [names[row] + note for row, (_, _, note) in zip(chosen, flat, strict=True)])
+    bar = _draw(ax, np.concatenate([above, colors]), float(np.abs(values).max()))
+    ax.set_xticks(centres, [name + note for name, (_, _, note) in zip(names, flat, strict=True)])
     ax.set_yticks([(height - 1) / 2, height * 1.5 + gap - 0.5], ["sample", "map"])
     add_bar(ax, bar, label)
-    title = f"Maps: {len(chosen)} of {len(given)}{channel_note(given)}"
+    title = f"Maps: {len(given)} of {len(samples)}{channel_note(given)}"  # type: ignore[arg-type]
     return frameless(finish(ax, title))
 
 
 def _checked(
     samples: ArrayLike, maps: ArrayLike, titles: Sequence[str] | None, count: int, volumes: str
 ) -> tuple[Array, Array, list[str]]:
-    depth = ("depth",) if np.ndim(samples) == 5 else ()
-    given = checked_images(HEADING, "samples", samples, ("n", *depth, "height", "width", "channels"))
-    values = np.asarray(maps, np.float64)
-    names = [str(row) for row in range(len(given))] if titles is None else [str(title) for title in titles]
+    """The samples, maps and titles that are drawn."""
+    depth = ("depth",) if len(np.shape(samples)) == 5 else ()
+    given = checked_images(HEADING, "samples", samples, ("n", *depth, "height", "width", "channels"), max(count, 1))
+    shape, found = np.shape(samples), np.shape(maps)
+    names = list(map(str, range(shape[0]))) if titles is None else list(map(str, titles))
     faults = [f"count: {count} is not a positive integer"] if count < 1 else []
     if volumes not in VOLUMES:
         faults.append(f"volumes: {volumes!r} is not one of {', '.join(VOLUMES)}")
-    if values.shape != given.shape[:-1]:
-        faults.append(f"maps: shape {values.shape}, expected {given.shape[:-1]}, that of the samples without channels")
-    elif lost := int((~np.isfinite(values)).sum()):
-        faults.append(f"maps: hold {lost} values that are NaN or infinite, expected none")
-    if len(names) != len(given):
-        faults.append(f"titles: {len(names)} for {len(given)} samples; give one each")
+    if len(names) != shape[0]:
+        faults.append(f"titles: {len(names)} for {shape[0]} samples; give one each")
+    if found != shape[:-1]:
+        faults.append(f"maps: shape {found}, expected {shape[:-1]}, that of the samples without channels")
     if faults:
         raise DataError(HEADING, faults)
-    return given, values, names
+    rows = evenly(shape[0], count)
+    values = np.stack([np.asarray(maps[row], np.float64) for row in rows])  # type: ignore[index]
+    if lost := int((~np.isfinite(values)).sum()):
+        raise DataError(HEADING, [f"maps: hold {lost} values that are NaN or infinite, expected none"])
+    return given, values, [names[row] for row in rows]
 
 
 def _flat(sample: Array, values: Array, volumes: str) -> tuple[Array, Array, str]:

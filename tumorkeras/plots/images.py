@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -230,30 +230,34 @@ def reconstructions(inputs: ArrayLike, outputs: ArrayLike, ax: Axes | None = Non
     ['0.01', '0.01']
     >>> image = plots.to_png(ax)  # closes the figure
     """
-    heading, volumetric = "plots.reconstructions", np.ndim(inputs) == 5
+    heading, volumetric = "plots.reconstructions", len(np.shape(inputs)) == 5
     axes_names = ("n", "depth", "height", "width", "channels") if volumetric else ("n", "height", "width", "channels")
-    given = checked_images(heading, "inputs", inputs, axes_names)
-    returned = checked_images(heading, "outputs", outputs, axes_names)
+    shapes = np.shape(inputs), np.shape(outputs)
     faults = [f"count: {count} is not a positive integer"] if count < 1 else []
-    if given.shape != returned.shape:
-        faults.append(f"inputs and outputs: shapes {given.shape} and {returned.shape}; they must be equal")
+    if shapes[0] != shapes[1]:
+        faults.append(f"inputs and outputs: shapes {shapes[0]} and {shapes[1]}; they must be equal")
     if faults:
         raise DataError(heading, faults)
-    chosen = evenly(len(given), count)
-    pairs = [_pair(given[row], returned[row], volumetric) for row in chosen]
+    given = checked_images(heading, "inputs", inputs, axes_names, count)
+    returned = checked_images(heading, "outputs", outputs, axes_names, count)
+    pairs = [_pair(*pair, volumetric) for pair in zip(given, returned, strict=True)]
     image, centres = side_by_side(np.stack(pairs))
     height, width = image.shape[:2]
-    ax = axes_for(ax, max(4.0, 1.5 * len(chosen)), 1.5 * len(chosen) * height / width + 0.8)
+    ax = axes_for(ax, max(4.0, 1.5 * len(given)), 1.5 * len(given) * height / width + 0.8)
     show(ax, image, (0.0, 1.0))
-    errors = ((given[chosen] - returned[chosen]) ** 2).reshape(len(chosen), -1).mean(axis=1)
+    errors = ((given - returned) ** 2).reshape(len(given), -1).mean(axis=1)
     ax.set_xticks(centres, [f"{error:.2g}" for error in errors])
     ax.set_yticks([height / 4, height * 3 / 4], ["input", "output"])
-    title = f"Reconstruction: {len(chosen)} of {len(given)}{channel_note(given)}"
+    title = f"Reconstruction: {len(given)} of {shapes[0][0]}{channel_note(given)}"
     return frameless(finish(ax, title, "mean squared error"))
 
 
-def checked_images(heading: str, name: str, values: ArrayLike, axes: tuple[str, ...]) -> Array:
-    """Images or volumes as float64, with the named axes.
+def checked_images(
+    heading: str, name: str, values: ArrayLike, axes: tuple[str, ...], count: int | None = None
+) -> Array:
+    """Images or volumes as float64, with the named axes; only ``count`` of them, evenly spread, where it is given.
+
+    The others are then neither read nor checked: large sets lie on disk.
 
     Raises
     ------
@@ -265,10 +269,14 @@ def checked_images(heading: str, name: str, values: ArrayLike, axes: tuple[str, 
     >>> checked_images("plot", "image", [[1, 2]], ("height", "width")).tolist()
     [[1.0, 2.0]]
     """
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != len(axes) or 0 in array.shape:
-        raise DataError(heading, [f"{name}: shape {array.shape} is not ({', '.join(axes)}), each above 0"])
-    infinite: NDArray[np.bool_] = np.isinf(array).reshape(len(array), -1).max(axis=1)
+    shape = np.shape(values)
+    if len(shape) != len(axes) or 0 in shape:
+        raise DataError(heading, [f"{name}: shape {shape} is not ({', '.join(axes)}), each above 0"])
+    rows = evenly(shape[0], count or shape[0])
+    own: Any = values
+    array = np.asarray(own if len(rows) == shape[0] else np.stack([own[row] for row in rows]), dtype=np.float64)
+    infinite = np.zeros(shape[0], bool)
+    infinite[rows] = np.isinf(array).reshape(len(array), -1).max(axis=1)
     if infinite.any():
         raise DataError(heading, [f"{name}: infinite values in {rows_of(infinite)} along {axes[0]}"])
     if np.isnan(array).all():

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from tumorkeras.errors import DataError
 from tumorkeras.metrics.checks import check_labels
 from tumorkeras.palette import color_of
-from tumorkeras.plots.detection_images import bare, picture_of, show
+from tumorkeras.plots.detection_images import bare, flat_picture_of, show
 from tumorkeras.plots.images import evenly
 from tumorkeras.plots.style import axes_for, finish, legend_beside
 
@@ -80,7 +80,8 @@ def contact_sheet(
     framed: set[int] = set()
     for place, row in enumerate(rows.tolist()):
         kind = int(ids[row])
-        box = _draw(ax, _picture(images[row], row), place % across * STEP, place // across * STEP)
+        picture = flat_picture_of(HEADING, f"image {row}", images[row])
+        box = _draw(ax, picture, place % across * STEP, place // across * STEP)
         if names:
             of_all = f"({(ids[rows] == kind).sum()} of {(ids == kind).sum()})"
             _frame(ax, box, kind, "_" if kind in framed else f"{names[kind]} {of_all}")
@@ -121,15 +122,6 @@ def _chosen(ids: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     shares = [count // len(kinds) + (place < count % len(kinds)) for place in range(len(kinds))]
     own = [np.flatnonzero(ids == kind) for kind in kinds]
     return np.concatenate([rows[evenly(len(rows), share)] for rows, share in zip(own, shares, strict=True) if share])
-
-
-def _picture(image: ArrayLike, row: int) -> Floats:
-    """An image or a volume as (height, width) or (height, width, 3), from 0 to 1."""
-    array = np.asarray(image)
-    if array.ndim == 4 and 0 not in array.shape:
-        array = np.fmax.reduce(array, axis=0)
-        array = array if array.shape[-1] in (1, 3) else array.mean(axis=-1)
-    return picture_of(HEADING, f"image {row}", array)
 
 
 def _draw(ax: Axes, picture: Floats, left: float, top: float) -> tuple[float, float, float, float]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from tumorkeras.plots.detection_images import picture_of
+from tumorkeras.plots.detection_images import flat_picture_of
 from tumorkeras.plots.learning import point_color
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def choose_thumbnails(
     """
     scaled = points / room
     chosen = _apart(scaled, _order(scaled, ids), APART)
-    return [Thumbnail(_picture(heading, images[row], row), points[row], room, point_color(ids[row])) for row in chosen]
+    pictures = {row: flat_picture_of(heading, f"images: image {row}", images[row]) for row in chosen}
+    return [Thumbnail(own, points[row], room, point_color(ids[row])) for row, own in pictures.items()]
 
 
 def _order(points: Floats, ids: Ints) -> Ints:
@@ -74,15 +75,6 @@ def _apart(points: Floats, order: Ints, least: float) -> list[int]:
         if not chosen or np.abs(points[chosen] - points[row]).max(axis=1).min() >= least:
             chosen.append(int(row))
     return chosen
-
-
-def _picture(heading: str, image: ArrayLike, row: int) -> Floats:
-    array = np.asarray(image)
-    if array.ndim == 4:
-        array = np.fmax.reduce(array, axis=0)
-    if array.ndim == 3 and array.shape[2] not in (1, 3):
-        array = array.mean(axis=2)
-    return picture_of(heading, f"images: image {row}", array)
 
 
 def draw_thumbnail(ax: Axes, thumbnail: Thumbnail) -> None:
