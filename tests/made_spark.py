@@ -33,7 +33,7 @@ def started(folder, master):
         patch.setitem(SETTINGS, "spark.master", master)
         with session() as spark:
             yield spark
-    wait_until(lambda: not processes("java", "pyspark.daemon", "_read_files"))
+    wait_until(lambda: not processes("java", "pyspark.daemon") and not readers())
 
 
 def spark_home(folder):
@@ -59,8 +59,8 @@ def processes(*words):
 
 
 def readers():
-    """The processes that decode files, one for each worker that has a model."""
-    return processes("_read_files")
+    """The processes that decode files, one for each worker of Spark that has a model; not those of this process."""
+    return [each for each in processes("_read_files") if each.ppid() != os.getpid()]
 
 
 def wait_until(happened):

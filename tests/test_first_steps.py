@@ -91,6 +91,7 @@ def test_a_table_of_features_is_audited_by_itself(tmp_path):
     assert "no_batch_effect" in codes
 
 
+@pytest.mark.slow
 def test_run_works_on_what_init_wrote(spec_file, tmp_path):
     values = yaml.safe_load(spec_file.read_text())
     assert values["tasks"] == ["detect"]

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pandas as pd
+import pytest
 import yaml
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
@@ -33,6 +34,7 @@ LESIONS = {
 FIRST, SECOND = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_ten_lines_run(tmp_path, monkeypatch, capsys):
     (tmp_path / "examples").mkdir()
     (tmp_path / "examples" / "phantoms.yaml").write_text(yaml.safe_dump(LESIONS), encoding="utf-8")

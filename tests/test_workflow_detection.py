@@ -16,6 +16,8 @@ from tumorkeras.errors import ModelError
 from tumorkeras.metrics import detection_metrics
 from tumorkeras.report.detections import detections_of
 
+pytestmark = pytest.mark.slow
+
 VALUES = {
     "name": "tiny",
     "tasks": ["detect"],
