@@ -72,7 +72,9 @@ def feature_tree(selector: Any, ax: Axes | None = None) -> Axes:
     legend_beside(ax, markerscale=0.6)
     ax.set_aspect("equal")
     ax.margins(0.12)
-    finish(ax, f"{len(relevant)} of {len(selector.group_)} features are relevant, {selector.support_.sum()} are kept")
+    kept = int(selector.support_.sum())
+    verb = "is" if kept == 1 else "are"
+    finish(ax, f"{len(relevant)} of {len(selector.group_)} features are relevant, {kept} {verb} kept")
     ax.set(xticks=[], yticks=[])
     ax.set_axis_off()
     return ax
