@@ -99,9 +99,13 @@ def keras_predict(export: Path, files: list[str]) -> Iterator[None]:
     spec, card = spec_of(export), card_of(export)
     height, width, channels = spec.input.shape
     classes = len(card["classes"])
-    build = {"autoencoder": autoencoder_of, "classifier": partial(classifier_of, num_classes=classes)}
+    builders: dict[str, Callable[[DataSpec], keras.Model]] = {
+        "autoencoder": autoencoder_of,
+        "classifier": partial(classifier_of, num_classes=classes),
+        "detector": partial(detector_of, num_classes=classes),
+    }
     keras.utils.set_random_seed(0)
-    model = {**build, "detector": partial(detector_of, num_classes=classes)}[card["kind"]](spec)
+    model = builders[card["kind"]](spec)
     model.predict(np.zeros((BATCH, *spec.input.shape)), verbose=0)
     yield None
     for start in range(0, len(files), BATCH):

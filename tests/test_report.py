@@ -14,7 +14,7 @@ import pytest
 
 from tumorkeras import DataSpec, compare, load_samples, markup, score, train
 from tumorkeras.errors import DataError
-from tumorkeras.report import Content, classification, write_report
+from tumorkeras.report import Content, classification, pictures, write_report
 from tumorkeras.report.beside import beside
 
 VOID = {"meta", "img", "br", "link"}
@@ -245,6 +245,12 @@ def test_a_picture_that_cannot_be_drawn_says_why(tracks):
     text = pieces(classification.classification, tracks, predictions=one)
     assert "No figure here: labels: all are levy_flight; a curve needs at least two classes." in text
     assert len(Page(text).images) == 1
+
+
+def test_a_class_without_a_training_sample_has_an_empty_panel(tracks):
+    samples = tracks[1]
+    without = samples.select(samples.labels != 1)
+    assert pictures.tracks(without).png != pictures.tracks(samples).png
 
 
 def test_predictions_that_failed_are_counted(tracks):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Self
 
 import pandas as pd
@@ -68,7 +67,7 @@ def _cell(value: Any, bounds: tuple[Any, Any], whole: bool) -> Cell:
     low, high = bounds
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return Cell(str(value))
-    if whole and math.isfinite(value):
+    if whole:
         return markup.count(value, low, high)
     if abs(value) >= 10:
         return Cell(f"{value:,.1f}", markup.interval(low, high), number=True)

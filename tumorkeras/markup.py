@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import math
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape
 from importlib.resources import files
+from typing import TypeGuard
 
 import cv2
 import numpy as np
@@ -229,12 +230,12 @@ def rounded(value: float | None, digits: int = 3) -> str:
     >>> rounded(0.98765), rounded(None), rounded(float("nan")), rounded(0.00012345)
     ('0.988', '–', '–', '0.000123')
     """
-    if value is None or math.isnan(value):
+    if not _is_known(value):
         return "–"
     return f"{value:.{digits}g}" if 0 < abs(value) < 0.01 else f"{value:.{digits}f}"
 
 
-def interval(low: float | None, high: float | None) -> str:
+def interval(low: float | None, high: float | None, show: Callable[[float], str] = rounded) -> str:
     """The ends of an interval; nothing where they are undefined.
 
     Examples
@@ -242,8 +243,7 @@ def interval(low: float | None, high: float | None) -> str:
     >>> interval(0.9, 1.0).split(), interval(None, 1.0)
     (['[0.900,', '1.000]'], '')
     """
-    ends = rounded(low), rounded(high)
-    return "" if "–" in ends else f"[{ends[0]},\N{NO-BREAK SPACE}{ends[1]}]"
+    return f"[{show(low)},\N{NO-BREAK SPACE}{show(high)}]" if _is_known(low) and _is_known(high) else ""
 
 
 def estimate(value: float | None, low: float | None, high: float | None) -> Cell:
@@ -257,7 +257,7 @@ def estimate(value: float | None, low: float | None, high: float | None) -> Cell
     return Cell(rounded(value), interval(low, high), number=True)
 
 
-def count(value: float, low: float | None, high: float | None) -> Cell:
+def count(value: float | None, low: float | None, high: float | None) -> Cell:
     """A number of things with its interval.
 
     Examples
@@ -265,9 +265,12 @@ def count(value: float, low: float | None, high: float | None) -> Cell:
     >>> count(1200, float("nan"), None)
     Cell(text='1,200', interval='', tag='', number=True)
     """
-    ends = [end for end in (low, high) if end is not None and math.isfinite(end)]
-    interval = f"[{ends[0]:,.6g},\N{NO-BREAK SPACE}{ends[1]:,.6g}]" if len(ends) == 2 else ""
-    return Cell(f"{value:,.0f}", interval, number=True)
+    text = f"{value:,.0f}" if _is_known(value) else rounded(value)
+    return Cell(text, interval(low, high, "{:,.6g}".format), number=True)
+
+
+def _is_known(value: float | None) -> TypeGuard[float]:
+    return value is not None and not math.isnan(value)
 
 
 def _class(name: str) -> str:

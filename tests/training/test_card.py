@@ -37,6 +37,12 @@ def test_a_card_with_hardly_anything_in_it(trained):
     assert "source:\n  kind: simulation" in reader.text
 
 
+def test_a_count_that_is_not_known_is_a_dash(trained):
+    values = {"TP": {"value": None, "low": None, "high": None, "n": 0}}
+    reader = card(replace(trained, card=trained.card | {"metrics": {"part": "val", "values": values}}))
+    assert "TP –" in reader.cells
+
+
 def test_everything_that_a_card_may_hold(trained):
     values = {"accuracy": FIGURE, "TP": {**FIGURE, "value": 3.0}, "AUC[cyst]": {**FIGURE, "low": None}}
     more = {

@@ -63,7 +63,7 @@ def _status(command: Callable[[], Any]) -> int:
         command()
     except SystemExit as stop:
         if stop.code == INTERRUPTED:
-            resumes = sys.argv[1:2] in [[verb.__name__] for verb in RESUMED]
+            resumes = any(sys.argv[1:2] == [verb.__name__] for verb in RESUMED)
             how = "the same command goes on from where it was" if resumes else "nothing was kept"
             typer.echo(f"tumorkeras: stopped; {how}", err=True)
         raise

@@ -15,7 +15,7 @@ import tensorflow as tf
 from tumorkeras.errors import ModelError
 from tumorkeras.models import Detector
 from tumorkeras.models.detector.backbone import level_name
-from tumorkeras.models.graphs import nodes_of
+from tumorkeras.models.graphs import graph_of, nodes_of
 
 Pool = Literal["mean", "max", "mean_max", "flatten"]
 POOLS = ("mean", "max", "mean_max", "flatten")
@@ -102,18 +102,15 @@ def input_of(network: keras.Model) -> keras.KerasTensor:
     ModelError
         If the network has no graph yet, or reads several arrays.
     """
-    try:
-        inputs = network.inputs if network.outputs else None
-    except (AttributeError, ValueError):  # a Sequential that was never built raises the one, other models the other
-        inputs = None
-    if not inputs:
+    graph = graph_of(network)
+    if graph is None or not graph.outputs:
         raise ModelError(network.name, ["has no graph; give a functional model, or a Sequential that has been built"])
     if isinstance(network, Detector):
-        return next(given for given in inputs if given.name == "images")
-    if len(inputs) > 1:
-        names = ", ".join(given.name for given in inputs)
-        raise ModelError(network.name, [f"reads {len(inputs)} inputs ({names}), expected one array"])
-    return inputs[0]
+        return next(given for given in graph.inputs if given.name == "images")
+    if len(graph.inputs) > 1:
+        names = ", ".join(given.name for given in graph.inputs)
+        raise ModelError(network.name, [f"reads {len(graph.inputs)} inputs ({names}), expected one array"])
+    return graph.inputs[0]
 
 
 def _compile(network: keras.Model, layer: str | None, pool: Pool) -> FeatureGraph:

@@ -105,8 +105,9 @@ class _Walk:
         """
         if id(operation) in self._numbers:
             return lambda value, **_: self._noted(self._dropped(operation, value), True)
-        if graph_of(operation) is not None and dropout_layers(operation):
-            return lambda values, **_: graph_of(operation)._run_through_graph(values, operation_fn=self._called)
+        graph = graph_of(operation)
+        if graph is not None and dropout_layers(graph):
+            return lambda values, **_: graph._run_through_graph(values, operation_fn=self._called)
 
         def call(*args: Any, **kwargs: Any) -> Any:
             if "training" in getattr(operation, "_call_context_args", ()):  # some layers train where nothing is said

@@ -60,11 +60,9 @@ def tracks(samples: Samples) -> Picture:
     reach = 1.05 * float(np.quantile(np.abs(centred).max(axis=(1, 2)), 0.98))
     for class_id, (ax, name) in enumerate(zip(panels.flat, names, strict=False)):
         rows = samples.labels == class_id
-        ax.set_title(name, loc="left")
-        if not rows.any():  # a rare class may lie in another part
-            continue
-        plots.tracks(centred[rows], samples.labels[rows], list(samples.classes), ax=ax)
-        ax.get_legend().remove()
+        if rows.any():  # a rare class may lie in another part
+            plots.tracks(centred[rows], samples.labels[rows], list(samples.classes), ax=ax)
+            ax.get_legend().remove()
         ax.set(xlabel=f"x ({units})", ylabel=f"y ({units})", xlim=(-reach, reach), ylim=(-reach, reach))
         ax.set_aspect("equal", adjustable="box")
         ax.set_title(name, loc="left")

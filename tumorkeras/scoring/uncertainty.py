@@ -15,6 +15,7 @@ from tumorkeras.scoring.job import score
 if TYPE_CHECKING:
     import keras
 
+    from tumorkeras.data.augment_views import View
     from tumorkeras.training import TrainedModel
 
 TURNS = ("flip", "rotate")
@@ -83,7 +84,6 @@ def predict_uncertainty(
     ----------
     Gal and Ghahramani, *Dropout as a Bayesian Approximation*, ICML 2016; Houlsby et al., arXiv 1112.5745 (2011).
     """
-    from tumorkeras.data.augment_views import views
     from tumorkeras.serving.uncertainty import METHODS, PREFIX, Uncertainty
     from tumorkeras.training.folder import TrainedModel, load
 
@@ -91,18 +91,21 @@ def predict_uncertainty(
         raise ModelError("predict_uncertainty", [f"method: {method!r} found, expected {' or '.join(METHODS)}"])
     model = load(model) if isinstance(model, str | Path) else model
     network = model.model if isinstance(model, TrainedModel) else model
-    chosen = () if augment is None else views(augment, square=_has_square_planes(network, augment))
+    chosen = () if augment is None else _views_of(network, augment)
     asked = Uncertainty([method], passes, seed, chosen)
     return score(Asked(model, asked), inputs, signature=f"{PREFIX}{method}", **options)
 
 
-def _has_square_planes(network: Any, augment: Sequence[str]) -> bool:
-    """Whether the planes of samples look the same turned by a quarter, once it is sure that they may be turned.
+def _views_of(network: Any, augment: Sequence[str]) -> list[View]:
+    """The views of what a network reads.
 
     Raises
     ------
     ModelError
+        For what is neither flipped nor turned.
     """
+    from tumorkeras.data.augment_views import views
+
     faults = [f"augment: {name!r} found, expected some of 'flip', 'rotate'" for name in augment if name not in TURNS]
     shape: Any = getattr(network, "input_shape", None)
     planar = isinstance(shape, tuple) and len(shape) in (4, 5)
@@ -113,4 +116,4 @@ def _has_square_planes(network: Any, augment: Sequence[str]) -> bool:
         faults.append(f"augment: planes of {shape[-3]} x {shape[-2]} are not square, and are not turned by a quarter")
     if faults:
         raise ModelError("predict_uncertainty", faults)
-    return square
+    return views(augment, square=square)

@@ -145,7 +145,7 @@ def endpoints(model: keras.Model, choices: Choices | None = None) -> dict[str, E
     ['features', 'serving_bytes', 'serving_default', 'serving_uint8']
     """
     kind, choices = model_kind(model), choices or Choices()
-    model = cast("keras.Model", graph_of(model))
+    model = graph_of(model)
     if faults := uncertainty_faults(model, kind, choices.uncertainty):
         raise ModelError(model.name, faults)
     if kind == "detector" and len(model.inputs) > 1:

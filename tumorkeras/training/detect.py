@@ -17,7 +17,7 @@ from tumorkeras.errors import ModelError
 from tumorkeras.metrics import average_precision
 from tumorkeras.models.detector.model import Detector, split_batch
 from tumorkeras.progress import progress_bar
-from tumorkeras.training.folder import TrainedModel, load
+from tumorkeras.training.folder import TrainedModel, as_network
 
 Padded = dict[str, np.ndarray]
 
@@ -88,8 +88,7 @@ def detect(
 
 
 def _detector_of(model: Any) -> Detector:
-    loaded = load(model) if isinstance(model, str | Path) else model
-    network = loaded.model if isinstance(loaded, TrainedModel) else loaded
+    network = as_network(model)
     if not isinstance(network, Detector):
         found = getattr(network, "name", type(network).__name__)
         raise ModelError("detect", [f"model: {found} is no detector; for other models see tumorkeras.score"])

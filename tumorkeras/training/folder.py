@@ -128,6 +128,12 @@ def origin_of(model: keras.Model | TrainedModel) -> ModelOrigin:
     return ModelOrigin(name, shape, outputs, classes, model.spec, *known)
 
 
+def as_network(model: Any) -> Any:
+    """The network of a trained model or of its folder; anything else comes back as it is."""
+    loaded = load(model) if isinstance(model, str | Path) else model
+    return loaded.model if isinstance(loaded, TrainedModel) else loaded
+
+
 def load(folder: str | Path) -> TrainedModel:
     """Read the folder of a trained model. No code from it is run: Keras' safe mode stays on.
 

@@ -24,6 +24,7 @@ from tumorkeras.training.devices import devices_of
 from tumorkeras.training.folder import (
     PRETRAINING_FOLDER,
     TrainedModel,
+    as_network,
     check_free,
     is_complete,
     load,
@@ -113,9 +114,10 @@ def train(
         check_free(folder)
     recipe = RECIPES[model]
     samples = recipe.load(spec) if samples is None else replace(samples, spec=spec)
-    if model == "classifier" and len(samples.classes) < 2:
-        raise DataError("classes", [f"a classifier needs 2 or more, and the data have {list(samples.classes)}"])
-    start = _as_model(initial)
+    if len(samples.classes) < recipe.least_classes:
+        fault = f"a {model} needs {recipe.least_classes} or more, and the data have {list(samples.classes)}"
+        raise DataError("classes", [fault])
+    start = as_network(initial)
     if start is None and recipe.starts_from_autoencoder(spec):
         start = _pretrained(spec, folder, samples, progress)
     origin = None if start is None else _weights_hash(start)
@@ -198,12 +200,6 @@ def _weights_hash(model: keras.Model) -> str:
     for weight in model.get_weights():
         digest.update(np.ascontiguousarray(weight).tobytes())
     return digest.hexdigest()
-
-
-def _as_model(initial: keras.Model | TrainedModel | str | Path | None) -> keras.Model | None:
-    if isinstance(initial, str | Path):
-        return load(initial).model
-    return initial.model if isinstance(initial, TrainedModel) else initial
 
 
 def evaluate(

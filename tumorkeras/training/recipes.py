@@ -55,6 +55,8 @@ class Recipe(NamedTuple):
         From network, samples and card to a table of figures with their intervals.
     starts_from_autoencoder : callable
         Whether a spec wants the autoencoder trained first.
+    least_classes : int
+        With fewer there is nothing to learn.
     """
 
     load: Callable[[DataSpec], Any]
@@ -63,6 +65,7 @@ class Recipe(NamedTuple):
     settle: Callable[[keras.Model, Any, Any], Card]
     measure: Callable[[keras.Model, Any, Card], pd.DataFrame]
     starts_from_autoencoder: Callable[[DataSpec], bool]
+    least_classes: int = 0
 
 
 # ------------------------------------------------------------------------------------------------------ autoencoder
@@ -204,6 +207,7 @@ RECIPES = {
         _settle_classifier,
         _classification_metrics,
         lambda spec: spec.classifier.pretraining == "autoencoder",
+        least_classes=2,
     ),
     "detector": Recipe(
         load_detection,
